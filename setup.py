@@ -1,0 +1,44 @@
+"""Packaging of tfattr. ``checkpoints/`` and ``probe_data/`` travel inside the wheel as package data."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="tfattr",
+    version="0.1.0",
+    description="Which trained model is the best source for my task? Transferability from attribution maps.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.9,<3.12",
+    packages=[*find_packages(include=["tfattr", "tfattr.*"]), "tfattr._checkpoints", "tfattr._probe_data"],
+    package_dir={"tfattr._checkpoints": "checkpoints", "tfattr._probe_data": "probe_data"},
+    package_data={
+        "tfattr._checkpoints": ["**/*"],
+        "tfattr._probe_data": ["**/*"],
+    },
+    install_requires=[
+        "tensorflow>=2.14,<2.15",  # iNNvestigate 2.1 stops before 2.15
+        "tf-slim>=1.1,<1.2",
+        "tensorflow-hub>=0.16,<0.17",
+        "innvestigate>=2.1.2,<2.2",
+        "numpy>=1.24,<2",
+        "scipy>=1.10",
+        "matplotlib>=3.7",
+        "pillow>=10",  # decoding and resizing of probe images
+        "click>=8.1,<9",  # command line
+        "tqdm>=4.65,<5",  # progress
+        "platformdirs>=3,<5",  # where the cache of downloaded originals lives
+        "pooch>=1.8,<2",  # downloads with hash and progress
+        "gdown>=5.2,<7",  # originals that live on Google Drive
+        "tomli>=2; python_version < '3.11'",
+    ],
+    extras_require={
+        "rooms": ["mitsuba>=3.5,<4"],  # renders the embedded small Taskonomy anew
+        "test": ["pytest>=8,<9", "pytest-timeout>=2.3,<3", "ruff>=0.8,<1", "hypothesis>=6,<7"],
+    },
+    entry_points={"console_scripts": ["tfattr = tfattr.cli.main:main"]},
+)

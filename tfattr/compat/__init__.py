@@ -1,0 +1,1 @@
+"""The one place where Keras and TF-Slim are imported, whatever the TensorFlow release."""

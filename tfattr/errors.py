@@ -1,0 +1,39 @@
+"""What a user is told when an input cannot be used: one sentence, no traceback at the command line."""
+
+from __future__ import annotations
+
+
+class TfattrError(Exception):
+    """Bad input, explained: which file, what was found, what was expected, what to do.
+
+    Everything that a user can cause is raised as this class or a subclass of it; the command line
+    prints the message alone (``--debug`` adds the traceback).
+    """
+
+
+class ModelFileError(TfattrError):
+    """A checkpoint, graph or saved model cannot be read, or is not the model that was asked for."""
+
+
+class GraphError(TfattrError):
+    """A graph lacks a tensor or holds something that cannot become a trunk."""
+
+
+class UnsupportedOpError(GraphError):
+    """An attribution engine has no rule for an operation of the graph."""
+
+
+class ProbeError(TfattrError):
+    """Probe images are missing or unreadable."""
+
+
+class RecordsError(TfattrError):
+    """Attribution records are missing, damaged or belong to another run."""
+
+
+class SettingsError(TfattrError):
+    """A setting has a value that cannot be used, or disagrees with what is already on disk."""
+
+
+class MissingExtraError(TfattrError):
+    """An optional dependency is not installed; the message names the extra to install."""
