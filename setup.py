@@ -38,7 +38,7 @@ setup(
     ],
     extras_require={
         "rooms": ["mitsuba>=3.5,<4"],  # renders the embedded small Taskonomy anew
-        "test": ["pytest>=8,<9", "pytest-timeout>=2.3,<3", "ruff>=0.8,<1", "hypothesis>=6,<7"],
+        "test": ["pytest>=8,<10", "pytest-timeout>=2.3,<3", "ruff>=0.8,<1", "hypothesis>=6,<7"],
     },
     entry_points={"console_scripts": ["tfattr = tfattr.cli.main:main"]},
 )
