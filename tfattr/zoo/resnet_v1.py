@@ -1,0 +1,63 @@
+"""ResNet V1 50, 101, 152 (He et al. 2015, arXiv:1512.03385): ``tf_slim.nets.resnet_v1``, inference only.
+
+Strides sit in the LAST unit of a block (slim's choice), unlike the Caffe original. The released
+``resnet_v1_*.ckpt`` load by variable name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfattr.compat.slim import slim
+from tfattr.errors import SettingsError
+
+# Units of the four blocks.
+UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+def build(
+    images: tf.Tensor,
+    *,
+    depth: int = 50,
+    num_classes: int | None = None,
+    scope: str | None = None,
+) -> tuple[tf.Tensor, dict[str, Any]]:
+    """ResNet V1 in the current graph.
+
+    ``images``: float32 ``[N, H, W, 3]``, RGB 0..255 minus the mean pixel. ``depth``: 50, 101 or 152.
+    Returns ``(net, end_points)``: ``global_pool`` ``[N, 1, 1, 2048]``; with ``num_classes`` (released files:
+    1000) also ``Logits`` and ``Predictions`` ``[N, num_classes]``. Raises SettingsError for another depth.
+    """
+    if depth not in UNITS:
+        raise SettingsError(f"ResNet V1 has 50, 101 or 152 layers, not {depth}; set depth to one of these.")
+    from tf_slim.nets import resnet_v1
+
+    scope = scope or f"resnet_v1_{depth}"
+    with slim.arg_scope(resnet_v1.resnet_arg_scope()):
+        net, end_points = resnet_v1.resnet_v1(
+            images, blocks(depth), is_training=False, global_pool=True, scope=scope
+        )
+        end_points = dict(end_points)
+        end_points["global_pool"] = net
+        if num_classes:
+            reenter = tf.compat.v1.variable_scope(scope, auxiliary_name_scope=False)
+            with reenter, tf.name_scope(f"{scope}/"):
+                net = slim.conv2d(
+                    net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope="logits"
+                )
+                net = tf.squeeze(net, [1, 2], name="SpatialSqueeze")
+            end_points["Logits"] = net
+            end_points["Predictions"] = slim.softmax(net, scope="predictions")
+    return net, end_points
+
+
+def blocks(depth: int, strides: tuple[int, int, int, int] = (2, 2, 2, 1)) -> list[Any]:
+    """The four bottleneck blocks of ResNet ``depth``; ``strides`` of their last units."""
+    from tf_slim.nets import resnet_v1
+
+    return [
+        resnet_v1.resnet_v1_block(f"block{index}", base_depth=32 * 2**index, num_units=units, stride=stride)
+        for index, (units, stride) in enumerate(zip(UNITS[depth], strides), start=1)
+    ]
