@@ -1,0 +1,33 @@
+"""Which of these trained models is the best source for my task? Transferability from attribution maps.
+
+One road: checkpoint -> Trunk -> attribution maps -> TFRecord shards -> affinity -> tree, figures, metrics.
+Every public name is imported on use, so that ``import tfattr`` and ``tfattr --help`` do not wait for TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Preprocessing": "tfattr.trunk.preprocessing",
+    "Trunk": "tfattr.trunk.trunk",
+    "TfattrError": "tfattr.errors",
+    "attribute": "tfattr.attribution",
+    "rank": "tfattr.affinity",
+    "similarity_tree": "tfattr.affinity",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,166 @@
+"""Variables become constants, their values read by name from a TF1 checkpoint (V1 or V2)."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import hashlib
+import os
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfattr.errors import ModelFileError
+from tfattr.trunk import graph as g
+
+_REFERENCE_VARIABLES = ("Variable", "VariableV2")  # "Variable" is the legacy op of TF 0.x graphs
+
+
+def open_checkpoint(prefix: str) -> tf.train.CheckpointReader:
+    """A reader of a checkpoint given by its prefix (V2) or its single file (V1).
+
+    Raises:
+        ModelFileError: no such checkpoint, an index without its data, or a damaged file.
+    """
+    prefix = _without_suffix(prefix)
+    index, data = prefix + ".index", glob.glob(glob.escape(prefix) + ".data-*")
+    if os.path.exists(index) and not data:
+        raise ModelFileError(
+            f"{index}: the index is there but its data file {os.path.basename(prefix)}.data-00000-of-00001 is "
+            "not; put it beside the index."
+        )
+    if data and not os.path.exists(index):
+        raise ModelFileError(
+            f"{data[0]}: the data is there but its index {index} is not; put it beside the data."
+        )
+    if not os.path.exists(index) and not os.path.isfile(prefix):
+        raise ModelFileError(
+            f"{prefix}: no checkpoint here; expected {os.path.basename(prefix)}.index with its data (V2) "
+            "or one file of that name (V1)."
+        )
+    try:
+        return tf.train.load_checkpoint(prefix)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise ModelFileError(
+            f"{prefix}: not a readable TensorFlow checkpoint ({g.reason(error)}); expected a whole V1 or V2 "
+            "checkpoint: fetch or copy it again."
+        ) from error
+
+
+def checkpoint_files(prefix: str) -> list[str]:
+    """The files that a checkpoint's values lie in, sorted: ``.index`` and data (V2) or the one file (V1)."""
+    prefix = _without_suffix(prefix)
+    if os.path.exists(prefix + ".index"):
+        return [prefix + ".index", *sorted(glob.glob(glob.escape(prefix) + ".data-*"))]
+    return [prefix]
+
+
+def sha256(paths: list[str]) -> str:
+    """One sha256 over the contents of the files, in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def restore(graph_def: g.GraphDef, prefix: str) -> g.GraphDef:
+    """The graph with every variable replaced by the checkpoint's tensor of the same name.
+
+    Tensors of the checkpoint that no variable asks for (optimiser slots, moving averages, global_step,
+    mean_rgb ...) are ignored.
+
+    Raises:
+        ModelFileError: a variable is missing in the file or has another shape; the one sentence lists
+            names, shapes expected and shapes found.
+    """
+    reader = open_checkpoint(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    wanted = {node.name: node for node in graph_def.node if _is_variable(node)}
+    missing, wrong = [], []
+    for node in wanted.values():
+        key, expected = _key(node), _shape(node)
+        if key not in shapes:
+            missing.append((key, expected))
+        elif expected is not None and list(shapes[key]) != expected:
+            wrong.append((key, expected, list(shapes[key])))
+    if missing or wrong:
+        raise ModelFileError(_mismatch(_without_suffix(prefix), missing, wrong, shapes, len(wanted)))
+
+    def read(node: g.NodeDef) -> np.ndarray:
+        try:
+            return np.asarray(reader.get_tensor(_key(node)))
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            raise ModelFileError(
+                f"{prefix}: tensor {_key(node)!r} cannot be read ({g.reason(error)}); the data file is "
+                "damaged or cut short: fetch or copy it again."
+            ) from error
+
+    return freeze(graph_def, read)
+
+
+def freeze(graph_def: g.GraphDef, read: Callable[[g.NodeDef], np.ndarray]) -> g.GraphDef:
+    """The graph with every variable node replaced by a constant of the value that ``read(node)`` gives."""
+    handles = {node.name for node in graph_def.node if node.op == "VarHandleOp"}
+    result = g.GraphDef(versions=graph_def.versions, library=graph_def.library)
+    for node in graph_def.node:
+        if _is_variable(node):
+            result.node.add().CopyFrom(g.constant(node.name, read(node)))
+        elif node.op == "ReadVariableOp" and g.split(node.input[0])[0] in handles:
+            copy = result.node.add(name=node.name, op="Identity", input=[node.input[0]])
+            copy.attr["T"].type = node.attr["dtype"].type
+        else:
+            result.node.add().CopyFrom(node)
+    return result
+
+
+def _is_variable(node: g.NodeDef) -> bool:
+    return node.op in _REFERENCE_VARIABLES or node.op == "VarHandleOp"
+
+
+def _key(node: g.NodeDef) -> str:
+    return node.attr["shared_name"].s.decode() or node.name if node.op == "VarHandleOp" else node.name
+
+
+def _shape(node: g.NodeDef) -> list[int] | None:
+    shape = node.attr["shape"].shape
+    if shape.unknown_rank or (node.op in _REFERENCE_VARIABLES and not shape.dim and _legacy(node)):
+        return None
+    sizes = [dim.size for dim in shape.dim]
+    return None if any(size < 0 for size in sizes) else sizes
+
+
+def _legacy(node: g.NodeDef) -> bool:
+    # The legacy op spells "shape not known" as a scalar.
+    return node.op == "Variable"
+
+
+def _mismatch(prefix: str, missing: list, wrong: list, shapes: dict, wanted: int) -> str:
+    parts = []
+    if wrong:
+        listed = "; ".join(f"{key}: expected {expected}, found {found}" for key, expected, found in wrong[:5])
+        parts.append(
+            f"{len(wrong)} variables have another shape ({listed}{'; ...' if len(wrong) > 5 else ''})"
+        )
+    if missing:
+        listed = "; ".join(f"{key} {expected}" for key, expected in missing[:5])
+        near = difflib.get_close_matches(missing[0][0], shapes, n=3, cutoff=0.3)
+        found = f", nearest in the file: {', '.join(near)}" if near else ""
+        parts.append(
+            f"{len(missing)} of {wanted} variables are not in it ({listed}"
+            f"{'; ...' if len(missing) > 5 else ''}{found})"
+        )
+    return (
+        f"{prefix}: not a checkpoint of this network: {' and '.join(parts)}. The file holds {len(shapes)} tensors; "
+        "give the checkpoint of the network that the builder makes, or another builder or scope."
+    )
+
+
+def _without_suffix(prefix: str) -> str:
+    prefix = os.fspath(prefix)
+    for suffix in (".index", ".meta"):
+        if prefix.endswith(suffix):
+            return prefix[: -len(suffix)]
+    return prefix.rsplit(".data-", 1)[0] if ".data-" in os.path.basename(prefix) else prefix

@@ -1,0 +1,198 @@
+"""GraphDefs as data: tensor names, pruning, ordering, running. Pure but for :func:`run`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfattr.errors import GraphError
+
+GraphDef = tf.compat.v1.GraphDef
+NodeDef = tf.compat.v1.NodeDef
+
+
+def split(ref: str) -> tuple[str, int]:
+    """Node name and port of a tensor name or a NodeDef input: ``"a:1"`` and ``"^a"`` (port -1) included."""
+    if ref.startswith("^"):
+        return ref[1:], -1
+    name, _, port = ref.rpartition(":")
+    if name and port.isdigit():
+        return name, int(port)
+    return ref, 0
+
+
+def join(name: str, port: int) -> str:
+    """The form that NodeDef inputs use: port 0 is left out."""
+    return name if port == 0 else f"{name}:{port}"
+
+
+def nodes_by_name(graph_def: GraphDef) -> dict[str, NodeDef]:
+    return {node.name: node for node in graph_def.node}
+
+
+def find_tensor(graph_def: GraphDef, ref: str, role: str, where: str) -> tuple[str, int]:
+    """Node and port of a tensor that must be in the graph.
+
+    Raises:
+        GraphError: there is no such node; the sentence lists the nearest names.
+    """
+    name, port = split(ref)
+    names = [node.name for node in graph_def.node]
+    if name in set(names):
+        return name, port
+    near = difflib.get_close_matches(name, names, n=5, cutoff=0.4)
+    leaf = name.rsplit("/", 1)[-1].lower()
+    near += [other for other in names if leaf and leaf in other.lower() and other not in near][
+        : 5 - len(near)
+    ]
+    hint = f"the nearest names are {', '.join(f'{other}:0' for other in near)}" if near else "no name is near"
+    raise GraphError(
+        f"{where}: no tensor {ref!r} for the {role}; {hint}. `tfattr inspect` lists what the graph holds."
+    )
+
+
+def prune(graph_def: GraphDef, outputs: Iterable[str], stop: Iterable[str] = ()) -> GraphDef:
+    """The nodes that ``outputs`` (node names) are computed from, control edges dropped.
+
+    Nothing behind a node named in ``stop`` is kept. Inference has no use for control edges: they order
+    assignments, updates of moving averages and assertions.
+    """
+    nodes, stop = nodes_by_name(graph_def), set(stop)
+    wanted, stack = set(), list(outputs)
+    while stack:
+        name = stack.pop()
+        if name in wanted or name not in nodes:
+            continue
+        wanted.add(name)
+        if name not in stop:
+            stack.extend(split(ref)[0] for ref in nodes[name].input if not ref.startswith("^"))
+    kept = GraphDef(versions=graph_def.versions, library=graph_def.library)
+    for node in graph_def.node:
+        if node.name in wanted:
+            copy = kept.node.add()
+            copy.CopyFrom(node)
+            del copy.input[:]
+            copy.input.extend(ref for ref in node.input if not ref.startswith("^"))
+    return kept
+
+
+def ordered(graph_def: GraphDef, where: str = "graph") -> list[NodeDef]:
+    """Nodes so that each stands behind its inputs.
+
+    Raises:
+        GraphError: the graph has a loop (``tf.while_loop``).
+    """
+    nodes = nodes_by_name(graph_def)
+    order: list[NodeDef] = []
+    state: dict[str, int] = {}
+    for root in nodes:
+        stack = [(root, False)]
+        while stack:
+            name, done = stack.pop()
+            if done:
+                state[name] = 2
+                order.append(nodes[name])
+                continue
+            if state.get(name):
+                continue
+            state[name] = 1
+            stack.append((name, True))
+            for ref in nodes[name].input:
+                source = split(ref)[0]
+                if source not in nodes:
+                    raise GraphError(f"{where}: node {name!r} takes {ref!r}, which the graph does not hold.")
+                if state.get(source) == 1:
+                    raise GraphError(
+                        f"{where}: the graph loops through {source!r} (tf.while_loop); "
+                        "a trunk is a graph without loops: choose an output before it."
+                    )
+                if not state.get(source):
+                    stack.append((source, False))
+    return order
+
+
+def dependents(order: Sequence[NodeDef], roots: Iterable[str]) -> set[str]:
+    """Names of the nodes that are computed from one of ``roots`` (those included)."""
+    found = set(roots)
+    for node in order:
+        if any(split(ref)[0] in found for ref in node.input):
+            found.add(node.name)
+    return found
+
+
+def consumers(graph_def: GraphDef) -> dict[str, list[str]]:
+    """Node name to the names of the nodes that take any of its outputs."""
+    found: dict[str, list[str]] = {node.name: [] for node in graph_def.node}
+    for node in graph_def.node:
+        for ref in node.input:
+            found[split(ref)[0]].append(node.name)
+    return found
+
+
+def constant(name: str, value: np.ndarray) -> NodeDef:
+    """A Const node."""
+    node = NodeDef(name=name, op="Const")
+    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    return node
+
+
+def value(node: NodeDef) -> np.ndarray:
+    """What a Const node holds."""
+    return tf.make_ndarray(node.attr["value"].tensor)
+
+
+def replaced(graph_def: GraphDef, new: Mapping[str, NodeDef]) -> GraphDef:
+    """A copy in which the nodes named in ``new`` are those given."""
+    result = GraphDef(versions=graph_def.versions, library=graph_def.library)
+    for node in graph_def.node:
+        result.node.add().CopyFrom(new.get(node.name, node))
+    return result
+
+
+def redirected(graph_def: GraphDef, new: Mapping[str, str]) -> GraphDef:
+    """A copy in which whoever took the tensor ``old`` takes ``new[old]`` (both as :func:`join` spells)."""
+
+    def final(ref: str) -> str:
+        while ref in new:
+            ref = new[ref]
+        return ref
+
+    result = GraphDef(versions=graph_def.versions, library=graph_def.library)
+    for node in graph_def.node:
+        copy = result.node.add()
+        copy.CopyFrom(node)
+        del copy.input[:]
+        copy.input.extend(final(join(*split(ref))) for ref in node.input)
+    return result
+
+
+def run(graph_def: GraphDef, tensors: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Values of ``tensors`` in a session of their own (nothing of it stays behind)."""
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+        with tf.compat.v1.Session(graph=graph) as session:
+            return session.run(
+                [_port(ref) for ref in tensors], {_port(ref): array for ref, array in feeds.items()}
+            )
+
+
+def _port(ref: str) -> str:
+    name, port = split(ref)
+    return f"{name}:{port}"
+
+
+def reason(error: BaseException) -> str:
+    """The one line of a TensorFlow error that says what went wrong, without its stack traces."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for line, following in zip(lines, lines[1:]):
+        if following.startswith("[[{{node"):
+            return line[:240]
+    said = [
+        line for line in lines if not re.match(r"Graph execution error|Detected at node|Node:|File ", line)
+    ]
+    return (said or lines or [type(error).__name__])[0][:240]

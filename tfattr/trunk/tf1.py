@@ -1,0 +1,203 @@
+"""Trunks from the files of TensorFlow 1: frozen graphs, checkpoints with or without a meta graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf import message, text_format
+
+from tfattr.errors import GraphError, ModelFileError
+from tfattr.trunk import freeze
+from tfattr.trunk import graph as g
+from tfattr.trunk.assemble import assemble
+from tfattr.trunk.preprocessing import Preprocessing
+
+
+def from_frozen_graph(
+    cls: type,
+    path: str | os.PathLike[str],
+    input: str,
+    output: str,
+    preprocessing: Preprocessing,
+    name: str | None,
+    *,
+    feed: Mapping[str, object] | None,
+    fold_batch_norm: bool,
+) -> Any:
+    """See :meth:`tfattr.trunk.Trunk.from_frozen_graph`.
+
+    Raises:
+        ModelFileError: the file is missing, cut short or no GraphDef.
+        GraphError: a tensor is not there or the graph cannot be cut.
+    """
+    path = os.fspath(path)
+    plain = assemble(
+        read_graph(path),
+        input,
+        output,
+        (*preprocessing.size, preprocessing.channels),
+        preprocessing.bounds,
+        path,
+        feed=feed,
+        fold_batch_norm=fold_batch_norm,
+    )
+    digest = freeze.sha256([path])
+    return cls(
+        name or Path(path).stem,
+        plain,
+        preprocessing,
+        {"source": "frozen_graph", "path": path, "weights_sha256": digest},
+    )
+
+
+def from_meta_graph(
+    cls: type,
+    prefix: str | os.PathLike[str],
+    input: str,
+    output: str,
+    preprocessing: Preprocessing,
+    name: str | None,
+    *,
+    feed: Mapping[str, object] | None,
+    fold_batch_norm: bool,
+) -> Any:
+    """See :meth:`tfattr.trunk.Trunk.from_meta_graph`.
+
+    Only what lies between ``input`` and ``output`` is looked at: queues, losses and optimisers of the
+    training graph are cut away, ``is_training`` placeholders are taken as False, variables (the legacy
+    ``Variable`` op too) are read by name.
+
+    Raises:
+        ModelFileError: the ``.meta`` or the checkpoint is missing, damaged, or they do not belong together.
+        GraphError: a tensor is not there or the graph cannot be cut.
+    """
+    prefix = os.fspath(prefix)
+    prefix = prefix[: -len(".meta")] if prefix.endswith(".meta") else prefix
+    plain = assemble(
+        read_meta_graph(prefix + ".meta"),
+        input,
+        output,
+        (*preprocessing.size, preprocessing.channels),
+        preprocessing.bounds,
+        prefix,
+        feed=feed,
+        restore=lambda graph_def: freeze.restore(graph_def, prefix),
+        fold_batch_norm=fold_batch_norm,
+    )
+    return cls(name or Path(prefix).name, plain, preprocessing, _provenance("meta_graph", prefix))
+
+
+def from_checkpoint(
+    cls: type,
+    prefix: str | os.PathLike[str],
+    build: Callable[[tf.Tensor], Any],
+    output: str | None,
+    preprocessing: Preprocessing,
+    name: str | None,
+    *,
+    fold_batch_norm: bool,
+) -> Any:
+    """See :meth:`tfattr.trunk.Trunk.from_checkpoint`.
+
+    Raises:
+        ModelFileError: the checkpoint is missing, damaged or of another network.
+        GraphError: ``output`` is no end point or tensor of the built graph.
+    """
+    prefix = os.fspath(prefix)
+    shape = (*preprocessing.size, preprocessing.channels)
+    freeze.open_checkpoint(prefix)  # a missing file is said before seconds go into building
+    graph_def, input_name, output_name = build_graph(build, shape, output, prefix)
+    plain = assemble(
+        graph_def,
+        input_name,
+        output_name,
+        shape,
+        preprocessing.bounds,
+        prefix,
+        restore=lambda graph_def: freeze.restore(graph_def, prefix),
+        fold_batch_norm=fold_batch_norm,
+    )
+    return cls(name or Path(prefix).name, plain, preprocessing, _provenance("checkpoint", prefix))
+
+
+def build_graph(
+    build: Callable[[tf.Tensor], Any], shape: tuple[int, int, int], output: str | None, where: str
+) -> tuple[g.GraphDef, str, str]:
+    """The GraphDef of a builder with the names of its input and output tensors.
+
+    The batch is left open; a builder that needs to know it (``[1, H, W, C]`` nets) sees None.
+    """
+    with tf.Graph().as_default() as graph:
+        images = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="images")
+        built = build(images)
+        net, end_points = built if isinstance(built, tuple) else (built, {})
+        if output is None:
+            tensor = net
+        elif output in end_points:
+            tensor = end_points[output]
+        else:
+            try:
+                tensor = graph.get_tensor_by_name(output if ":" in output else f"{output}:0")
+            except (KeyError, ValueError):
+                raise GraphError(
+                    f"{where}: {output!r} is neither an end point nor a tensor of the built network; its end "
+                    f"points are {', '.join(list(end_points)[-12:]) or 'none'}."
+                ) from None
+        return graph.as_graph_def(), images.name, tensor.name
+
+
+def read_graph(path: str) -> g.GraphDef:
+    """A GraphDef from a binary ``.pb`` or text ``.pbtxt`` file.
+
+    Raises:
+        ModelFileError: the file is missing, cut short or something else.
+    """
+    graph_def = g.GraphDef()
+    content = _read(path)
+    try:
+        if path.endswith((".pbtxt", ".txt")):
+            text_format.Parse(content.decode("utf-8"), graph_def)
+        else:
+            graph_def.ParseFromString(content)
+    except (message.DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
+        raise ModelFileError(
+            f"{path}: not a whole frozen graph ({len(content)} bytes do not parse as a GraphDef); "
+            "it may be cut short or of another format: fetch or freeze it again."
+        ) from error
+    if not graph_def.node:
+        raise ModelFileError(f"{path}: the graph is empty; expected a frozen GraphDef with its weights.")
+    return graph_def
+
+
+def read_meta_graph(path: str) -> g.GraphDef:
+    """The GraphDef inside a ``.meta`` file.
+
+    Raises:
+        ModelFileError: the file is missing, cut short or something else.
+    """
+    meta = tf.compat.v1.MetaGraphDef()
+    content = _read(path)
+    try:
+        meta.ParseFromString(content)
+    except message.DecodeError as error:
+        raise ModelFileError(
+            f"{path}: not a whole meta graph ({len(content)} bytes do not parse as a MetaGraphDef); "
+            'copy it again, or rebuild the network with source = "checkpoint" and a builder.'
+        ) from error
+    return meta.graph_def
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror}); check the path.") from error
+
+
+def _provenance(source: str, prefix: str) -> dict[str, Any]:
+    files = freeze.checkpoint_files(prefix)
+    return {"source": source, "path": prefix, "weights_sha256": freeze.sha256(files)}

@@ -1,0 +1,293 @@
+"""The Trunk: a trained model cut at its named layer and frozen."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfattr.errors import ModelFileError, SettingsError
+from tfattr.trunk.assemble import Plain
+from tfattr.trunk.preprocessing import Preprocessing
+
+_GRAPH_FILE, _CARD_FILE = "trunk.pb", "trunk.json"
+_FORMAT = 1
+
+
+class Trunk:
+    """A frozen inference graph from the fed tensor to the representation, with its preprocessing.
+
+    Nothing behind a Trunk knows which kind of file it came from: make one with :meth:`from_frozen_graph`,
+    :meth:`from_meta_graph`, :meth:`from_checkpoint`, :meth:`from_keras`, :meth:`from_saved_model` or
+    :meth:`from_hub`.
+
+    Attributes:
+        name: how matrices and figures call the model.
+        graph_def: weights as constants, batch norm folded, one float32 placeholder ``[None, H, W, C]``.
+        input: tensor name of the placeholder.
+        output: tensor name of the representation.
+        output_shape: shape of the representation without the batch.
+        preprocessing: the way from uint8 RGB photographs to the fed frame.
+        provenance: source, path, sha256 of the weights and of the frozen graph, tensors, versions.
+        single: images are fed one at a time (the model uses the statistics of the batch).
+    """
+
+    def __init__(
+        self, name: str, plain: Plain, preprocessing: Preprocessing, provenance: Mapping[str, Any]
+    ) -> None:
+        self.name = name
+        self.graph_def = plain.graph_def
+        self.input = plain.input
+        self.output = plain.output
+        self.output_shape = plain.output_shape
+        self.single = plain.single
+        self.deviation = plain.deviation
+        self.preprocessing = preprocessing
+        self._serialized = plain.graph_def.SerializeToString(deterministic=True)
+        self.provenance = {
+            **provenance,
+            "graph_sha256": hashlib.sha256(self._serialized).hexdigest(),
+            "input": plain.input,
+            "output": plain.output,
+            "tensorflow": tf.__version__,
+        }
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the fed tensor."""
+        return (*self.preprocessing.size, self.preprocessing.channels)
+
+    @functools.cached_property
+    def function(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The graph as a callable of TF 2: float32 ``[N, H, W, C]`` to the representation.
+
+        A ``tf.GradientTape`` goes through it, in eager mode and inside ``tf.function``.
+        """
+
+        def imported(x: tf.Tensor) -> tf.Tensor:
+            (y,) = tf.import_graph_def(
+                self.graph_def, input_map={self.input: x}, return_elements=[self.output], name=""
+            )
+            return y
+
+        spec = tf.TensorSpec([None, *self.input_shape], tf.float32)
+        return tf.compat.v1.wrap_function(imported, [spec])
+
+    def __call__(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
+        """The representation of a batch: float32 ``[N, H, W, C]`` in the fed frame to ``[N, ...]``.
+
+        Raises:
+            SettingsError: ``x`` has another shape.
+        """
+        x = self.checked(x)
+        if self.single and x.shape[0] > 1:
+            return tf.concat([self.function(image[None]) for image in x], axis=0)
+        return self.function(x)
+
+    def checked(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
+        """``x`` as a float32 tensor of this trunk's shape ``[N, H, W, C]``.
+
+        Raises:
+            SettingsError: ``x`` has another shape.
+        """
+        x = tf.convert_to_tensor(x, tf.float32)
+        if x.shape.rank != 4 or tuple(x.shape[1:]) != self.input_shape:
+            raise SettingsError(
+                f"{self.name}: the batch has shape {list(x.shape)}; expected [N, {', '.join(map(str, self.input_shape))}] "
+                "in the fed frame (trunk.preprocess(photos) makes it)."
+            )
+        return x
+
+    def preprocess(self, photos: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
+        """uint8 RGB photographs (``[N, h, w, 3]`` or a list of arrays) to float32 ``[N, H, W, C]`` as fed."""
+        return self.preprocessing(photos)
+
+    def __repr__(self) -> str:
+        height, width, channels = self.input_shape
+        return (
+            f"Trunk({self.name!r}, {height}x{width}x{channels} {self.preprocessing.color} "
+            f"-> {self.output} {list(self.output_shape)})"
+        )
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Write ``trunk.pb`` and ``trunk.json`` into ``directory``; each appears only when whole."""
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        card = {
+            "format": _FORMAT,
+            "name": self.name,
+            "input": self.input,
+            "output": self.output,
+            "output_shape": list(self.output_shape),
+            "single": self.single,
+            "deviation": self.deviation,
+            "preprocessing": self.preprocessing.to_dict(),
+            "provenance": self.provenance,
+        }
+        _write_whole(directory / _GRAPH_FILE, self._serialized)
+        _write_whole(directory / _CARD_FILE, (json.dumps(card, indent=2, sort_keys=True) + "\n").encode())
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Trunk:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ModelFileError: a file is missing or damaged (the graph's sha256 is compared).
+        """
+        directory = Path(directory)
+        try:
+            card = json.loads((directory / _CARD_FILE).read_text("utf-8"))
+            serialized = (directory / _GRAPH_FILE).read_bytes()
+        except (OSError, ValueError) as error:
+            raise ModelFileError(
+                f"{directory}: not a saved trunk ({type(error).__name__}: {error}); expected {_GRAPH_FILE} and "
+                f"{_CARD_FILE} as Trunk.save writes them."
+            ) from error
+        expected = card["provenance"]["graph_sha256"]
+        if hashlib.sha256(serialized).hexdigest() != expected:
+            raise ModelFileError(
+                f"{directory / _GRAPH_FILE}: the file is not the one that was saved (its sha256 differs from "
+                f"{expected[:12]}... in {_CARD_FILE}); save the trunk again."
+            )
+        graph_def = tf.compat.v1.GraphDef()
+        graph_def.ParseFromString(serialized)
+        plain = Plain(
+            graph_def,
+            card["input"],
+            card["output"],
+            card["deviation"],
+            card["single"],
+            tuple(card["output_shape"]),
+        )
+        return cls(card["name"], plain, Preprocessing.from_dict(card["preprocessing"]), card["provenance"])
+
+    # The doors. Their modules are imported on use: each brings its own dependency.
+
+    @classmethod
+    def from_frozen_graph(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        input: str,
+        output: str,
+        preprocessing: Preprocessing,
+        name: str | None = None,
+        feed: Mapping[str, object] | None = None,
+        fold_batch_norm: bool = True,
+    ) -> Trunk:
+        """From a frozen GraphDef, binary ``.pb`` or text ``.pbtxt``. See :mod:`tfattr.trunk.tf1`."""
+        from tfattr.trunk import tf1
+
+        return tf1.from_frozen_graph(
+            cls, path, input, output, preprocessing, name, feed=feed, fold_batch_norm=fold_batch_norm
+        )
+
+    @classmethod
+    def from_meta_graph(
+        cls,
+        prefix: str | os.PathLike[str],
+        *,
+        input: str,
+        output: str,
+        preprocessing: Preprocessing,
+        name: str | None = None,
+        feed: Mapping[str, object] | None = None,
+        fold_batch_norm: bool = True,
+    ) -> Trunk:
+        """From a TF1 checkpoint with its own ``.meta``, training graphs included. See :mod:`tfattr.trunk.tf1`."""
+        from tfattr.trunk import tf1
+
+        return tf1.from_meta_graph(
+            cls, prefix, input, output, preprocessing, name, feed=feed, fold_batch_norm=fold_batch_norm
+        )
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        prefix: str | os.PathLike[str],
+        *,
+        build: Callable[[tf.Tensor], Any],
+        output: str | None = None,
+        preprocessing: Preprocessing,
+        name: str | None = None,
+        fold_batch_norm: bool = True,
+    ) -> Trunk:
+        """From a TF1 checkpoint, V1 or V2, by variable name into the graph that ``build`` makes.
+
+        Args:
+            prefix: the V2 prefix, or the V1 file.
+            build: takes float32 images ``[None, H, W, C]`` and returns ``(net, end_points)`` as
+                tf-slim's networks do.
+            output: a key of ``end_points`` or a tensor name; None takes ``net``.
+        """
+        from tfattr.trunk import tf1
+
+        return tf1.from_checkpoint(
+            cls, prefix, build, output, preprocessing, name, fold_batch_norm=fold_batch_norm
+        )
+
+    @classmethod
+    def from_keras(
+        cls,
+        model: Any,
+        *,
+        layer: str | None = None,
+        preprocessing: Preprocessing,
+        name: str | None = None,
+        fold_batch_norm: bool = True,
+    ) -> Trunk:
+        """From a (legacy) Keras model or its saved file, cut at ``layer``'s output. See :mod:`tfattr.trunk.tf2`."""
+        from tfattr.trunk import tf2
+
+        return tf2.from_keras(cls, model, layer, preprocessing, name, fold_batch_norm=fold_batch_norm)
+
+    @classmethod
+    def from_saved_model(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        output: str | None = None,
+        input: str | None = None,
+        signature: str = "serving_default",
+        preprocessing: Preprocessing,
+        name: str | None = None,
+        fold_batch_norm: bool = True,
+    ) -> Trunk:
+        """From a SavedModel's signature; ``output`` is one of its outputs or a tensor name. See :mod:`tfattr.trunk.tf2`."""
+        from tfattr.trunk import tf2
+
+        return tf2.from_saved_model(
+            cls, path, input, output, signature, preprocessing, name, fold_batch_norm=fold_batch_norm
+        )
+
+    @classmethod
+    def from_hub(
+        cls,
+        handle: str | os.PathLike[str],
+        *,
+        output: str | None = None,
+        preprocessing: Preprocessing,
+        name: str | None = None,
+        fold_batch_norm: bool = True,
+    ) -> Trunk:
+        """From a TensorFlow Hub module, by path or URL. See :mod:`tfattr.trunk.tf2`."""
+        from tfattr.trunk import tf2
+
+        return tf2.from_hub(cls, handle, output, preprocessing, name, fold_batch_norm=fold_batch_norm)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SettingsError(f"{path}: cannot be written ({error.strerror}).") from error
