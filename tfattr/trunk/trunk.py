@@ -50,6 +50,7 @@ class Trunk:
         self.single = plain.single
         self.deviation = plain.deviation
         self.preprocessing = preprocessing
+        self._functions: dict[tuple, Callable] = {}
         self._serialized = plain.graph_def.SerializeToString(deterministic=True)
         self.provenance = {
             **provenance,
@@ -90,6 +91,12 @@ class Trunk:
         if self.single and x.shape[0] > 1:
             return tf.concat([self.function(image[None]) for image in x], axis=0)
         return self.function(x)
+
+    def once(self, key: tuple, make: Callable[[], Callable]) -> Callable:
+        """A function compiled for this trunk, made on first use and dropped with the trunk."""
+        if key not in self._functions:
+            self._functions[key] = make()
+        return self._functions[key]
 
     def checked(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
         """``x`` as a float32 tensor of this trunk's shape ``[N, H, W, C]``.

@@ -1,0 +1,94 @@
+"""Epsilon-LRP as the authors computed it: DeepExplain's changed chain rule on the frozen graph.
+
+At each Relu, Elu, Sigmoid, Tanh and Softplus the derivative is replaced by
+``output / (input + epsilon * sign(input))`` with ``sign(0) = +1``; everything else (convolutions, pooling,
+additions, also Relu6 and LeakyRelu) keeps its ordinary gradient; the result is multiplied by the fed input.
+Source: Ancona et al. 2018, ``marcoancona/DeepExplain`` 87fb43a, ``deepexplain/tensorflow/methods.py``,
+epsilon 1e-4.
+
+The gradient of those operations is looked up by a name of our own in TensorFlow's gradient registry. The
+function found there serves both chain rules: which one is decided while a backward pass is being built, so
+that one forward pass carries an ordinary and a changed backward pass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+OVERRIDDEN = ("Relu", "Elu", "Sigmoid", "Tanh", "Softplus")
+_GRADIENT_NAME = "TfattrNonlinearity"
+
+# None while an ordinary backward pass is built, else epsilon.
+_epsilon: contextvars.ContextVar[float | None] = contextvars.ContextVar("tfattr_epsilon", default=None)
+
+
+@contextlib.contextmanager
+def _epsilon_rule(epsilon: float) -> Iterator[None]:
+    token = _epsilon.set(epsilon)
+    try:
+        yield
+    finally:
+        _epsilon.reset(token)
+
+
+@tf.RegisterGradient(_GRADIENT_NAME)
+def _nonlinearity_gradient(op: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
+    x, y = op.inputs[0], op.outputs[0]
+    epsilon = _epsilon.get()
+    if epsilon is None:
+        return _ordinary_gradient(op.type, x, y, gradient)
+    if op.type == "Relu":
+        return gradient * (y / (y + epsilon))  # the same number: y is x where x > 0, and 0 elsewhere
+    return gradient * (y / (x + tf.where(x >= 0.0, epsilon, -epsilon)))
+
+
+def _ordinary_gradient(kind: str, x: tf.Tensor, y: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    if kind == "Relu":
+        return tf.raw_ops.ReluGrad(gradients=gradient, features=y)
+    if kind == "Elu":
+        return tf.raw_ops.EluGrad(gradients=gradient, outputs=y)
+    if kind == "Sigmoid":
+        return tf.raw_ops.SigmoidGrad(y=y, dy=gradient)
+    if kind == "Tanh":
+        return tf.raw_ops.TanhGrad(y=y, dy=gradient)
+    return tf.raw_ops.SoftplusGrad(gradients=gradient, features=x)
+
+
+def backward_function(
+    trunk: Trunk, target: str, epsilon: float, with_gradient: bool
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
+    """One forward and one or two backward passes of a trunk, compiled.
+
+    Args:
+        trunk: the model.
+        target: ``"sum"`` seeds the backward passes with ones, ``"energy"`` with the activations.
+        epsilon: of the changed chain rule.
+        with_gradient: also give the ordinary gradient.
+
+    Returns:
+        A function of float32 ``[N, H, W, C]`` giving ``(multiplier,)`` or ``(multiplier, gradient)``, each of
+        that shape; epsilon-LRP is ``multiplier * x``.
+    """
+
+    def passes(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        overrides = dict.fromkeys(OVERRIDDEN, _GRADIENT_NAME)
+        with x.graph.gradient_override_map(overrides):
+            (y,) = tf.import_graph_def(
+                trunk.graph_def, input_map={trunk.input: x}, return_elements=[trunk.output], name=""
+            )
+        seed = tf.ones_like(y) if target == "sum" else y
+        with _epsilon_rule(epsilon):
+            results = tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
+        if with_gradient:
+            results += tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
+        return tuple(results)
+
+    return tf.compat.v1.wrap_function(passes, [tf.TensorSpec([None, *trunk.input_shape], tf.float32)])

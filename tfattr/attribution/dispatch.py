@@ -1,0 +1,134 @@
+"""One door to every attribution method and engine."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from tfattr.attribution import deepexplain, gradients
+from tfattr.attribution.settings import AttributionSettings
+from tfattr.errors import SettingsError
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+
+def attribute(
+    trunk: Trunk,
+    x: np.ndarray | tf.Tensor,
+    method: str = "grad_input",
+    engine: str = "innvestigate",
+    target: str = "sum",
+    epsilon: float = 1e-4,
+    batch_size: int | None = None,
+    **options: float,
+) -> np.ndarray:
+    """The attribution map of a trunk's whole representation on each image of a batch.
+
+    Args:
+        trunk: the model.
+        x: float32 ``[N, H, W, C]`` in the trunk's fed frame (``trunk.preprocess`` makes it).
+        method: ``saliency`` (``|gradient|``), ``grad_input`` (gradient * x), ``elrp`` (epsilon-LRP),
+            ``integrated_gradients``, ``smoothgrad``, or the name of an iNNvestigate analyzer such as
+            ``lrp.alpha_2_beta_1`` or ``guided_backprop``.
+        engine: of ``elrp``: ``innvestigate`` (its epsilon rule at every linear layer) or ``deepexplain``
+            (the authors' formula at the non-linearities).
+        target: ``sum`` of all units (the paper's) or ``energy``, half the squared norm: the backward
+            pass is seeded with the activations.
+        epsilon: stabiliser of epsilon-LRP; 1e-4 is the authors'.
+        batch_size: images at a time; None takes all at once.
+        options: ``steps`` of integrated gradients; ``samples``, ``noise`` and ``seed`` of smoothgrad.
+
+    Returns:
+        float32 ``[N, H, W, C]`` in the fed frame.
+
+    Raises:
+        SettingsError: an unknown method, engine or target, or ``x`` of another shape.
+        UnsupportedOpError: iNNvestigate's engine has no layer for an operation of the graph.
+
+    Source: Song et al. 2019, section 3; the authors' ``tools/deep_attribution.py``.
+    """
+    settings = AttributionSettings(
+        methods=(method,), engine=engine, target=target, epsilon=epsilon, options=dict(options)
+    )
+    return attributions(trunk, x, settings, batch_size)[method]
+
+
+def attributions(
+    trunk: Trunk,
+    x: np.ndarray | tf.Tensor,
+    settings: AttributionSettings,
+    batch_size: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Several methods on one batch, sharing passes: method name to float32 ``[N, H, W, C]``.
+
+    Saliency and gradient * input come from one backward pass; with the deepexplain engine epsilon-LRP
+    shares their forward pass.
+    """
+    x = trunk.checked(x)
+    size = 1 if trunk.single else (batch_size or max(len(x), 1))
+    parts = [_on_batch(trunk, x[start : start + size], settings) for start in range(0, len(x), size)]
+    if not parts:
+        return {method: np.zeros(x.shape, np.float32) for method in settings.methods}
+    return {method: np.concatenate([part[method] for part in parts]) for method in settings.methods}
+
+
+def _on_batch(trunk: Trunk, x: tf.Tensor, settings: AttributionSettings) -> dict[str, np.ndarray]:
+    methods, found = settings.methods, {}
+    gradient = functools.partial(_gradient, trunk, settings.target)
+    first_order = [method for method in methods if method in ("saliency", "grad_input")]
+    slope = None
+    if "elrp" in methods and settings.engine == "deepexplain":
+        key = ("deepexplain", settings.target, settings.epsilon, bool(first_order))
+        passes = trunk.once(key, lambda: deepexplain.backward_function(trunk, *key[1:]))(x)
+        found["elrp"] = passes[0] * x
+        slope = passes[1] if first_order else None
+    if first_order:
+        slope = gradient(x) if slope is None else slope
+        if "saliency" in methods:
+            found["saliency"] = gradients.saliency(slope)
+        if "grad_input" in methods:
+            found["grad_input"] = gradients.grad_input(slope, x)
+    if "integrated_gradients" in methods:
+        found["integrated_gradients"] = gradients.integrated_gradients(
+            gradient, x, int(settings.options.get("steps", 32))
+        )
+    if "smoothgrad" in methods:
+        found["smoothgrad"] = gradients.smoothgrad(
+            gradient,
+            x,
+            int(settings.options.get("samples", 16)),
+            float(settings.options.get("noise", 0.15)),
+            int(settings.options.get("seed", 0)),
+        )
+    for method in methods:
+        if method not in found:
+            found[method] = _by_innvestigate(trunk, x, method, settings)
+    return {method: np.asarray(found[method], np.float32) for method in methods}
+
+
+def _gradient(trunk: Trunk, target: str, x: tf.Tensor) -> tf.Tensor:
+    return trunk.once(("gradient", target), lambda: gradients.gradient_function(trunk, target))(x)
+
+
+def _by_innvestigate(trunk: Trunk, x: tf.Tensor, method: str, settings: AttributionSettings) -> np.ndarray:
+    from tfattr.attribution.lrp import analyzers, relevance
+
+    analyzer = "lrp.epsilon" if method == "elrp" else method
+    if analyzer not in analyzers():
+        raise SettingsError(
+            f"Attribution method {method!r} is not known; expected saliency, grad_input, elrp, integrated_gradients, "
+            f"smoothgrad or one of iNNvestigate's analyzers: {', '.join(analyzers())}."
+        )
+    return relevance(
+        trunk.graph_def,
+        trunk.input,
+        trunk.output,
+        np.asarray(x),
+        analyzer=analyzer,
+        epsilon=settings.epsilon,
+        target=settings.target,
+    )

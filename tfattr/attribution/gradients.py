@@ -1,0 +1,69 @@
+"""Saliency and gradient * input, and what is built on the same gradient, by ``tf.GradientTape``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+Gradient = Callable[[tf.Tensor], tf.Tensor]
+
+
+def gradient_function(trunk: Trunk, target: str) -> Gradient:
+    """``d score / d x`` of a trunk, compiled: float32 ``[N, H, W, C]`` to the same shape.
+
+    The score is ``sum(y)`` over all units of the representation (``target="sum"``, the paper's: the
+    authors call ``tf.gradients`` on the whole tensor) or ``0.5 * sum(y ** 2)`` (``"energy"``).
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *trunk.input_shape], tf.float32)], autograph=False)
+    def gradient(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = trunk.function(x)
+            score = tf.reduce_sum(y) if target == "sum" else 0.5 * tf.reduce_sum(y * y)
+        return tape.gradient(score, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    return gradient
+
+
+def saliency(gradient: tf.Tensor) -> tf.Tensor:
+    """``|gradient|`` (Simonyan et al. 2013)."""
+    return tf.abs(gradient)
+
+
+def grad_input(gradient: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """``gradient * x`` with the fed, preprocessed ``x`` (Shrikumar et al. 2016)."""
+    return gradient * x
+
+
+def integrated_gradients(gradient: Gradient, x: tf.Tensor, steps: int) -> tf.Tensor:
+    """``x`` times the mean gradient on the line from zero to ``x`` (Sundararajan et al. 2017).
+
+    The baseline is zero in the fed frame, as gradient * input has it; midpoint rule with ``steps`` points.
+    """
+    total = tf.zeros_like(x)
+    for step in range(steps):
+        total += gradient(x * ((step + 0.5) / steps))
+    return x * total / steps
+
+
+def smoothgrad(gradient: Gradient, x: tf.Tensor, samples: int, noise: float, seed: int) -> tf.Tensor:
+    """Mean of ``|gradient|`` at ``samples`` noisy copies of ``x`` (Smilkov et al. 2017).
+
+    ``noise`` is the standard deviation as a part of each image's value range. The draw depends on
+    ``seed`` alone, not on how images are put into batches.
+    """
+    x = np.asarray(x)
+    spread = (x.max(axis=(1, 2, 3)) - x.min(axis=(1, 2, 3))).reshape(-1, 1, 1, 1)
+    random = np.random.default_rng(seed)
+    total = tf.zeros_like(x)
+    for _ in range(samples):
+        draw = random.standard_normal(x.shape[1:]).astype(np.float32)
+        total += tf.abs(gradient(tf.convert_to_tensor(x + noise * spread * draw, tf.float32)))
+    return total / samples
