@@ -1,0 +1,88 @@
+"""Zoo files: TOML, one table ``[[model]]`` a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfattr import resources
+from tfattr.errors import SettingsError
+from tfattr.zoo.spec import ModelSpec
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclasses.dataclass(frozen=True)
+class Zoo:
+    """Models in a fixed order. Iterating gives their specs; nothing is loaded."""
+
+    name: str
+    models: tuple[ModelSpec, ...]
+
+    def __iter__(self) -> Iterator[ModelSpec]:
+        return iter(self.models)
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Model name to group, for the models that state one."""
+        return {model.name: model.group for model in self.models if model.group}
+
+
+def open_zoo(zoo: str | os.PathLike[str]) -> Zoo:
+    """A zoo by the path of its TOML file or by a built-in name (``rooms``).
+
+    Raises:
+        SettingsError: neither a file nor a built-in name, or a file that is no zoo.
+    """
+    path = Path(zoo)
+    if path.suffix == ".toml" or path.exists():
+        return read_zoo(path)
+    builtin = {file.parent.name: file for file in sorted(resources.checkpoints().glob("*/zoo.toml"))}
+    if str(zoo) in builtin:
+        return read_zoo(builtin[str(zoo)], name=str(zoo))
+    raise SettingsError(
+        f"{zoo}: no such zoo; expected a TOML file or one of the built-in zoos {', '.join(builtin) or '(none)'}."
+    )
+
+
+def read_zoo(path: str | os.PathLike[str], name: str | None = None) -> Zoo:
+    """Parse a zoo file.
+
+    Raises:
+        SettingsError: the file is missing, no TOML, empty, has a table that cannot be used or a name twice.
+    """
+    path = Path(path)
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: the zoo file cannot be read ({error.strerror}); check the path."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not a TOML file ({error}).") from error
+    tables = content.get("model")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError(f"{path}: no table [[model]] in it; expected one a model.")
+    models = tuple(
+        ModelSpec.from_table(
+            table, f"{path}: model {table.get('name', f'number {number}')!r}", path.parent.resolve()
+        )
+        for number, table in enumerate(tables, 1)
+    )
+    names = [model.name for model in models]
+    twice = sorted({model for model in names if names.count(model) > 1})
+    if twice:
+        raise SettingsError(
+            f"{path}: the name {twice[0]!r} stands {names.count(twice[0])} times; expected each once."
+        )
+    return Zoo(name or path.stem, models)

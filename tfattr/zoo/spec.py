@@ -1,0 +1,163 @@
+"""One model of a zoo: which file, how it is cut, how it is fed. Loading it gives a Trunk."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfattr.errors import SettingsError
+from tfattr.trunk.preprocessing import Preprocessing
+from tfattr.zoo.families import Family, families, family
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+SOURCES = ("frozen_graph", "meta_graph", "checkpoint", "keras", "saved_model", "hub", "trunk")
+_FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias", "crop")
+_KNOWN = (
+    "name", "source", "path", "builder", "input", "output", "layer", "signature", "feed", "task", "group",
+    "fold_batch_norm", *_FRAME,
+)  # fmt: skip
+_NEEDED = {"frozen_graph": ("input", "output"), "meta_graph": ("input", "output"), "checkpoint": ("builder",)}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """What a table ``[[model]]`` of a zoo file says.
+
+    Attributes:
+        name: of the model in matrices, figures and folders.
+        source: the kind of file, one of ``SOURCES``.
+        path: the file, prefix, folder or handle.
+        preprocessing: None for a saved trunk, which carries its own.
+        builder: for ``checkpoint``: a family of :func:`tfattr.zoo.families` or ``"module:function"``.
+        options: of the builder.
+        cut: ``input``, ``output``, ``layer``, ``signature``, ``feed``, ``fold_batch_norm``, as given.
+        task: what the model was trained for.
+        group: ``2D``, ``3D``, ``geometric``, ``semantic`` or any other word that figures colour by.
+    """
+
+    name: str
+    source: str
+    path: str
+    preprocessing: Preprocessing | None
+    builder: str | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    cut: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    task: str | None = None
+    group: str | None = None
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], where: str, folder: Path) -> ModelSpec:
+        """A spec from a TOML table; ``where`` names it in messages, paths are relative to ``folder``.
+
+        Raises:
+            SettingsError: a key is missing, not known, or has a value that cannot be used.
+        """
+        for key in ("name", "source", "path"):
+            if not isinstance(table.get(key), str) or not table[key]:
+                raise SettingsError(f"{where}: {key} is {table.get(key)!r}; expected a non-empty string.")
+        source = table["source"]
+        if source not in SOURCES:
+            raise SettingsError(f"{where}: source is {source!r}; expected one of {', '.join(SOURCES)}.")
+        for key in _NEEDED.get(source, ()):
+            if key not in table:
+                raise SettingsError(f"{where}: source {source!r} needs the key {key!r}.")
+        extra = {key: value for key, value in table.items() if key not in _KNOWN}
+        if extra and source != "checkpoint":
+            key = next(iter(extra))
+            near = difflib.get_close_matches(key, _KNOWN, n=1)
+            raise SettingsError(
+                f"{where}: the key {key!r} is not known{f'; did you mean {near[0]!r}?' if near else ''} "
+                '(only source "checkpoint" takes builder options beside it).'
+            )
+        path = table["path"]
+        if source != "hub" or not _is_url(path):
+            path = str((folder / Path(path).expanduser()).resolve() if not Path(path).is_absolute() else path)
+        return cls(
+            name=table["name"],
+            source=source,
+            path=path,
+            preprocessing=_preprocessing(table, where),
+            builder=table.get("builder"),
+            options=extra,
+            cut={
+                key: table[key]
+                for key in ("input", "output", "layer", "signature", "feed", "fold_batch_norm")
+                if key in table
+            },
+            task=table.get("task"),
+            group=table.get("group"),
+        )
+
+    def load(self) -> Trunk:
+        """The model as a Trunk.
+
+        Raises:
+            ModelFileError, GraphError: see the doors of :class:`tfattr.trunk.Trunk`.
+        """
+        from tfattr.trunk.trunk import Trunk
+
+        if self.source == "trunk":
+            trunk = Trunk.load(self.path)
+            trunk.name = self.name
+            return trunk
+        common: dict[str, Any] = {"preprocessing": self.preprocessing, "name": self.name, **self.cut}
+        if self.source == "checkpoint":
+            build, output = self._build()
+            common.setdefault("output", output)
+            return Trunk.from_checkpoint(self.path, build=build, **common)
+        door = getattr(Trunk, f"from_{self.source}")
+        return door(self.path, **common)
+
+    def _build(self) -> tuple[Callable[..., Any], str | None]:
+        if ":" in self.builder:
+            module, _, function = self.builder.partition(":")
+            try:
+                build = getattr(importlib.import_module(module), function)
+            except (ImportError, AttributeError) as error:
+                raise SettingsError(
+                    f'{self.name}: builder {self.builder!r} cannot be imported ({error}); expected "module:function" '
+                    "of an installed module, or a family: " + ", ".join(families()) + "."
+                ) from error
+            return functools.partial(build, **self.options), None
+        known = family(self.builder)
+        wrong = [name for name in self.options if name not in known.options]
+        if wrong:
+            raise SettingsError(
+                f"{self.name}: builder {self.builder!r} has no option {wrong[0]!r}; it has {', '.join(known.options)}."
+            )
+        return functools.partial(known.build, **self.options), known.output
+
+
+def _preprocessing(table: Mapping[str, Any], where: str) -> Preprocessing | None:
+    if table["source"] == "trunk":
+        given = [key for key in _FRAME if key in table]
+        if given:
+            raise SettingsError(
+                f"{where}: a saved trunk carries its own preprocessing; leave {given[0]!r} out."
+            )
+        return None
+    frame = {key: table[key] for key in _FRAME if key in table}
+    builder = table.get("builder")
+    if isinstance(builder, str) and ":" not in builder and table["source"] == "checkpoint":
+        frame = {**_defaults(family(builder)), **frame}
+    if "size" not in frame:
+        raise SettingsError(f"{where}: the key 'size' is missing; expected size = [height, width].")
+    try:
+        return Preprocessing(**frame)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
+
+
+def _defaults(known: Family) -> dict[str, Any]:
+    return {"size": known.size, "color": known.color, "range": known.range, "mean": known.mean}
+
+
+def _is_url(path: str) -> bool:
+    return "://" in path
