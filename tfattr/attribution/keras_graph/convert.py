@@ -1,0 +1,148 @@
+"""Frozen GraphDef -> plan: each needed node becomes a chain of layers, named patterns one layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfattr.attribution.keras_graph import elementwise, kernels, shaping
+from tfattr.attribution.keras_graph.fold import fold_affines
+from tfattr.attribution.keras_graph.graph_view import GraphView, node_of
+from tfattr.attribution.keras_graph.plan import Draft, LayerSpec, Plan
+from tfattr.attribution.keras_graph.slopes import SlopeFinder, Slopes
+from tfattr.attribution.keras_graph.step import Step, unsupported
+from tfattr.errors import UnsupportedOpError
+
+_HANDLERS = {
+    "Conv2D": kernels.conv2d,
+    "DepthwiseConv2dNative": kernels.depthwise,
+    "Conv2DBackpropInput": kernels.transposed,
+    "MatMul": kernels.matmul,
+    "BiasAdd": elementwise.add,
+    "Add": elementwise.add,
+    "AddV2": elementwise.add,
+    "AddN": elementwise.add_n,
+    "Sub": elementwise.subtract,
+    "Neg": elementwise.negative,
+    "SquaredDifference": elementwise.squared_difference,
+    "Mul": elementwise.multiply,
+    "RealDiv": elementwise.divide,
+    "LeakyRelu": elementwise.leaky_relu,
+    "FusedBatchNorm": elementwise.batch_norm,
+    "FusedBatchNormV2": elementwise.batch_norm,
+    "FusedBatchNormV3": elementwise.batch_norm,
+    "StopGradient": shaping.stop_gradient,
+    "MaxPool": shaping.pool,
+    "AvgPool": shaping.pool,
+    "ConcatV2": shaping.concat,
+    "Pad": shaping.pad,
+    "PadV2": shaping.pad,
+    **dict.fromkeys(elementwise.ACTIVATIONS, elementwise.activation),
+    **dict.fromkeys(
+        ("Abs", "Square", "Sqrt", "Rsqrt", "Pow", "Exp", "Log", "Log1p", "Erf", "Maximum", "Minimum"),
+        elementwise.curve,
+    ),
+    **dict.fromkeys(("Identity", "PlaceholderWithDefault", "Snapshot", "CheckNumerics"), shaping.identity),
+    **dict.fromkeys(("Mean", "Sum", "Max", "Min"), shaping.reduce),
+    **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), shaping.reshape),
+    **dict.fromkeys(
+        ("ResizeNearestNeighbor", "ResizeBilinear", "ResizeBicubic", "ResizeArea"), shaping.resize
+    ),
+    **dict.fromkeys(
+        (
+            *("MirrorPad", "DepthToSpace", "SpaceToDepth", "Transpose", "Slice", "StridedSlice"),
+            *(
+                "Split",
+                "SplitV",
+                "Unpack",
+                "Tile",
+                "GatherV2",
+                "ReverseV2",
+                "SpaceToBatchND",
+                "BatchToSpaceND",
+            ),
+        ),
+        shaping.move,
+    ),
+}
+_MANY_OUTPUTS = {"Split", "SplitV", "Unpack"}
+
+
+def make_plan(view: GraphView) -> Plan:
+    """The layers between the view's input and output.
+
+    Raises UnsupportedOpError, which names the operation and the node, where a node has no layer.
+    """
+    return fold_affines(_Planner(view).plan())
+
+
+class _Planner:
+    def __init__(self, view: GraphView) -> None:
+        self._view = view
+        self._slopes = SlopeFinder(view)
+        self._layers = [LayerSpec("input", (), {}, [], node_of(view.input), view.shape(view.input))]
+        self._place = {view.input: 0}
+        self._steps: dict[str, Step] = {}
+
+    def plan(self) -> Plan:
+        """Depth first from the output, without recursion: deep nets have more nodes than Python frames."""
+        stack = [self._view.output]
+        while stack:
+            tensor = stack[-1]
+            if tensor in self._place:
+                stack.pop()
+                continue
+            if tensor not in self._steps:
+                self._steps[tensor] = self._step(tensor)
+            missing = [t for t in self._steps[tensor].inputs if t not in self._place]
+            if missing:
+                stack.extend(missing)
+                continue
+            self._place[tensor] = self._append(tensor, self._steps[tensor])
+            stack.pop()
+        return Plan(self._layers, self._place[self._view.output])
+
+    def _append(self, tensor: str, step: Step) -> int:
+        places = tuple(self._place[t] for t in step.inputs)
+        for draft in step.layers:
+            spec = LayerSpec(
+                draft.kind, places, draft.config, draft.weights, node_of(tensor), self._view.shape(tensor)
+            )
+            self._layers.append(spec)
+            places = (len(self._layers) - 1,)
+        return places[0]
+
+    def _step(self, tensor: str) -> Step:
+        view, name = self._view, node_of(tensor)
+        node = view.nodes[name]
+        if not view.carries_data(tensor):
+            raise UnsupportedOpError(
+                f"node {name!r} ({node.op}) does not depend on the input {view.input!r}."
+            )
+        if tensor != name + ":0" and node.op not in _MANY_OUTPUTS:
+            raise unsupported(node, f"its output {tensor!r} is not the first")
+        slopes = self._slopes.joined(name)
+        if slopes is not None:
+            return self._slope_step(tensor, slopes)
+        if node.op == "BatchToSpaceND":
+            step = kernels.batch_to_space(view, name)
+            if step is not None:
+                return step
+        if node.op not in _HANDLERS:
+            raise UnsupportedOpError(
+                f"operation {node.op} (node {name!r}) has no rule in the iNNvestigate engine; "
+                'engine="deepexplain" takes any differentiable operation.'
+            )
+        if node.op in _MANY_OUTPUTS:
+            return shaping.move(view, name, int(tensor.split(":")[1]))
+        return _HANDLERS[node.op](view, name)
+
+    def _slope_step(self, tensor: str, slopes: Slopes) -> Step:
+        above = np.asarray(slopes.at_plus_one, np.float32)
+        below = -np.asarray(slopes.at_minus_one, np.float32)
+        if np.array_equal(above, below):
+            return elementwise.affine(
+                self._view, self._view.nodes[node_of(tensor)], slopes.root, kernel=above
+            )
+        if np.all(above == 1) and not np.any(below):
+            return Step([slopes.root], [Draft("activation", {"function": "relu"})])
+        return Step([slopes.root], [Draft("slopes", {}, [above, below])])

@@ -1,0 +1,147 @@
+"""Graph nodes that work element by element: sums, scalings, activations, products."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfattr.attribution.keras_graph.graph_view import GraphView, node_of
+from tfattr.attribution.keras_graph.plan import Draft
+from tfattr.attribution.keras_graph.step import (
+    Step,
+    as_graph_op,
+    attribute,
+    float_constant,
+    require_nhwc,
+    unsupported,
+)
+
+ACTIVATIONS = ("Relu", "Relu6", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Softmax")
+_BOUNDED = {"Sigmoid", "Softmax", "Tanh"}
+
+
+def affine(view: GraphView, node, data: str, kernel=None, bias=None) -> Step:
+    """data * kernel + bias with constants that broadcast to the data's own shape."""
+    shape = view.shape(data)
+    weights = []
+    for value in (np.float32(1) if kernel is None else kernel, bias):
+        if value is None:
+            continue
+        value = np.asarray(value, np.float32)
+        while value.ndim and value.shape[0] == 1 and value.ndim > 1:
+            value = value[0]
+        if np.broadcast_shapes(value.shape, shape) != shape:
+            raise unsupported(node, f"a constant of shape {value.shape} widens data of shape {shape}")
+        weights.append(value)
+    return Step([data], [Draft("affine", {"use_bias": bias is not None}, weights)])
+
+
+def _split(view: GraphView, name: str) -> tuple[list[str], int | None]:
+    """A binary node's inputs, and the position of the constant one (None if both carry data)."""
+    inputs = view.inputs(name)
+    fixed = [i for i, tensor in enumerate(inputs) if not view.carries_data(tensor)]
+    return inputs, fixed[0] if fixed else None
+
+
+def add(view: GraphView, name: str) -> Step:
+    node = view.nodes[name]
+    if node.op == "BiasAdd":
+        require_nhwc(node)
+    inputs, fixed = _split(view, name)
+    if fixed is None:
+        return Step(inputs, [Draft("add")])
+    return affine(view, node, inputs[1 - fixed], bias=float_constant(view, node, inputs[fixed]))
+
+
+def add_n(view: GraphView, name: str) -> Step:
+    node = view.nodes[name]
+    data = view.data_inputs(name)
+    fixed = [t for t in view.inputs(name) if not view.carries_data(t)]
+    step = Step(data, [Draft("add")] if len(data) > 1 else [])
+    if fixed:
+        bias = sum(float_constant(view, node, t) for t in fixed)
+        step.layers += affine(view, node, data[0], bias=bias).layers
+    return step
+
+
+def subtract(view: GraphView, name: str) -> Step:
+    node = view.nodes[name]
+    inputs, fixed = _split(view, name)
+    if fixed is None:
+        return Step(inputs, [Draft("subtract")])
+    constant = float_constant(view, node, inputs[fixed])
+    if fixed == 1:
+        return affine(view, node, inputs[0], bias=-constant)
+    return affine(view, node, inputs[1], kernel=np.float32(-1), bias=constant)
+
+
+def negative(view: GraphView, name: str) -> Step:
+    return affine(view, view.nodes[name], view.inputs(name)[0], kernel=np.float32(-1))
+
+
+def squared_difference(view: GraphView, name: str) -> Step:
+    step = subtract(view, name)
+    return Step(step.inputs, [*step.layers, Draft("square")])
+
+
+def multiply(view: GraphView, name: str) -> Step:
+    node = view.nodes[name]
+    inputs, fixed = _split(view, name)
+    if fixed is not None:
+        return affine(view, node, inputs[1 - fixed], kernel=float_constant(view, node, inputs[fixed]))
+    if inputs[0] == inputs[1]:
+        return Step(inputs[:1], [Draft("square")])
+    signal = _signal(view, node, inputs)
+    return Step([inputs[signal], inputs[1 - signal]], [Draft("gate", {"divide": False})])
+
+
+def divide(view: GraphView, name: str) -> Step:
+    node = view.nodes[name]
+    inputs, fixed = _split(view, name)
+    if fixed == 0:
+        raise unsupported(node, "a constant divided by data")
+    if fixed == 1:
+        return affine(view, node, inputs[0], kernel=1 / float_constant(view, node, inputs[1]))
+    return Step(inputs, [Draft("gate", {"divide": True})])
+
+
+def _signal(view: GraphView, node, inputs: list[str]) -> int:
+    """Which factor of a product is the signal: the larger tensor, else the one that is not a gate."""
+    sizes = [int(np.prod(view.shape(tensor))) for tensor in inputs]
+    if sizes[0] != sizes[1]:
+        return int(sizes[1] > sizes[0])
+    bounded = [view.nodes[node_of(tensor)].op in _BOUNDED for tensor in inputs]
+    if bounded[0] == bounded[1]:
+        raise unsupported(node, "a product of two signals (neither a gate nor a normaliser)")
+    return int(bounded[0])
+
+
+def activation(view: GraphView, name: str) -> Step:
+    return Step(view.inputs(name), [Draft("activation", {"function": view.nodes[name].op.lower()})])
+
+
+def leaky_relu(view: GraphView, name: str) -> Step:
+    alpha = attribute(view.nodes[name], "alpha", 0.2)
+    return Step(view.inputs(name), [Draft("slopes", {}, [np.float32(1), np.float32(alpha)])])
+
+
+def curve(view: GraphView, name: str) -> Step:
+    """Any other function of single elements (square root, power, clipping against a constant)."""
+    node = view.nodes[name]
+    if len(view.data_inputs(name)) != 1:
+        return Step(view.inputs(name), [Draft("select", {"op": node.op})])
+    step = as_graph_op(view, name, "elementwise")
+    if view.shape(name + ":0") != view.shape(step.inputs[0]):
+        raise unsupported(node, "its constant changes the data's shape")
+    return step
+
+
+def batch_norm(view: GraphView, name: str) -> Step:
+    """Batch norm with given moments: a scale and a shift per channel."""
+    node = view.nodes[name]
+    require_nhwc(node)
+    data, *parameters = view.inputs(name)
+    if attribute(node, "is_training", True) or any(view.carries_data(t) for t in parameters):
+        raise unsupported(node, "it uses the statistics of the batch")
+    gamma, beta, mean, variance = (float_constant(view, node, t).astype(np.float64) for t in parameters)
+    scale = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-4))
+    return affine(view, node, data, kernel=scale, bias=beta - mean * scale)

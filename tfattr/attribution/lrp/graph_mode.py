@@ -1,0 +1,60 @@
+"""Graph mode for as long as an analyzer is being built, leaving the process as it was.
+
+iNNvestigate needs Keras in graph mode. Making Keras layers there has three effects outside the graph:
+
+- Keras rewrites the bases of its layer *classes* to their TF1 versions, so that eager models made before
+  would break; the bases are put back.
+- Each raw operation met on the way is evaluated in a session to find constants, which makes building
+  quadratic; Keras' own private switch turns that off, and is put back.
+- The default graph and session are thread-local contexts; Keras prefers the default session over its own,
+  which therefore is never replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tfattr.compat.keras import keras
+
+_SWITCH = "_UNSAFE_GRAPH_OP_LAYER_CREATION"
+
+
+@contextlib.contextmanager
+def graph_mode(session: tf.compat.v1.Session, *, fast: bool = True) -> Iterator[None]:
+    """The session and its graph as default, Keras ready to build in it; all is restored at the end.
+
+    ``fast=False`` leaves Keras' switch alone (the slow way; the numbers are the same).
+    """
+    bases = {layer: layer.__bases__ for layer in _layer_classes()}
+    utilities = importlib.import_module(f"{_keras_root()}.src.engine.base_layer_utils")
+    before = getattr(utilities, _SWITCH, None)
+    try:
+        if fast and before is not None:
+            setattr(utilities, _SWITCH, True)
+        with session.graph.as_default(), session.as_default():
+            yield
+    finally:
+        if before is not None:
+            setattr(utilities, _SWITCH, before)
+        for layer, original in bases.items():
+            if layer.__bases__ != original:
+                layer.__bases__ = original
+
+
+def _keras_root() -> str:
+    return "tf_keras" if keras.__name__.startswith("tf_keras") else "keras"
+
+
+def _layer_classes() -> list[type]:
+    """Every Keras layer and model class of the process; parents come before their children."""
+    found, queue = {}, [keras.layers.Layer]
+    while queue:
+        layer = queue.pop(0)
+        if layer not in found:
+            found[layer] = True
+            queue.extend(layer.__subclasses__())
+    return list(found)
