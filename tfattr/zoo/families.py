@@ -104,6 +104,47 @@ _FAMILIES = (
         options={"num_classes": None},
         **_INCEPTION,
     ),
+    _family(
+        "taskonomy",
+        "taskonomy",
+        output="encoder_output",
+        size=(256, 256),
+        range="[-1,1]",
+        options={"feedforward": False},
+    ),
+    _family(
+        "inpainting",
+        "inpainting",
+        output="allconv12",
+        size=(256, 256),
+        color="BGR",
+        range="[-1,1]",
+        options={"mask": "hole"},
+    ),
+    _family("fcrn", "fcrn", output="layer1", size=(512, 512)),
+    _family("prn", "prn", output="resBlock_9", size=(256, 256), range="[0,1]"),
+    _family(
+        "fcn",
+        "fcn",
+        output="conv8",
+        size=(512, 512),
+        options={"num_classes": 21, "depth_multiplier": 1.0},
+    ),
+    _family(
+        "tinyface",
+        "tinyface",
+        output="res4b",
+        size=(512, 512),
+        mean=(119.29959869, 110.54627228, 101.83843231),
+    ),
+    _family(
+        "nazeri",
+        "nazeri",
+        output="encoder",
+        size=(256, 256),
+        color="Y",
+        options={"dataset": "places365"},
+    ),
 )
 
 

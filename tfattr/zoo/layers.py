@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
+
+_INITIALIZER = tf.compat.v1.glorot_uniform_initializer
+_ZEROS = tf.compat.v1.zeros_initializer
+_ONES = tf.compat.v1.ones_initializer
 
 
 def pool_kernel(net: tf.Tensor, size: int) -> list[int]:
@@ -14,23 +20,62 @@ def pool_kernel(net: tf.Tensor, size: int) -> list[int]:
     return [min(size, height or size), min(size, width or size)]
 
 
-def batch_norm(
-    net: tf.Tensor, scope: str, names: tuple[str, str, str, str], epsilon: float, prefix: str = ""
+def convolution(
+    net: tf.Tensor,
+    channels: int,
+    kernel: int,
+    *,
+    weights: str,
+    biases: str | None,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: str = "SAME",
+    name: str | None = None,
 ) -> tf.Tensor:
-    """Batch norm with stored statistics, for projects that name its variables their own way.
+    """A square convolution whose variables get the names given, in the current variable scope.
 
-    ``names``: of (mean, variance, scale, offset), created as ``scope/prefix<name>``. ``[N, H, W, C]`` in
-    and out. The formula is ``tf.nn.batch_normalization``'s.
+    ``[N, H, W, C]`` to ``[N, H', W', channels]``. ``biases=None`` leaves the bias out. ``name``: of the last
+    operation (BiasAdd, or the convolution without bias).
     """
-    channels = net.shape[-1]
-    with tf.compat.v1.variable_scope(scope):
-        mean, variance, scale, offset = (
-            tf.compat.v1.get_variable(
-                prefix + name,
-                [channels],
-                initializer=tf.compat.v1.ones_initializer() if ones else tf.compat.v1.zeros_initializer(),
-                trainable=trainable,
-            )
-            for name, ones, trainable in zip(names, (False, True, True, False), (False, False, True, True))
+    shape = [kernel, kernel, net.shape[-1], channels]
+    filters = tf.compat.v1.get_variable(weights, shape, tf.float32, _INITIALIZER())
+    own = name if biases is None else None
+    if dilation > 1:  # as SpaceToBatch: the dilated Conv2D kernel has no gradient on every CPU build
+        net = tf.nn.convolution(net, filters, padding=padding, dilations=dilation, name=own)
+    else:
+        net = tf.nn.conv2d(net, filters, stride, padding, name=own)
+    if biases is None:
+        return net
+    bias = tf.compat.v1.get_variable(biases, [channels], tf.float32, _ZEROS())
+    return tf.nn.bias_add(net, bias, name=name)
+
+
+def pad_same(net: tf.Tensor, kernel: int) -> tf.Tensor:
+    """Zeros of ``(kernel - 1) // 2`` on each side: Caffe's padding, unlike TensorFlow's SAME at stride 2."""
+    width = (kernel - 1) // 2
+    return tf.pad(net, [[0, 0], [width, width], [width, width], [0, 0]]) if width else net
+
+
+def batch_norm(
+    net: tf.Tensor,
+    scope: str,
+    epsilon: float,
+    name: Callable[[str], str] = lambda quantity: quantity,
+) -> tf.Tensor:
+    """Batch norm with stored statistics, ``[N, H, W, C]`` in and out, for projects with names of their own.
+
+    The variables are ``mean``, ``variance``, ``scale`` and ``offset``, each under ``name(quantity)`` in the
+    current variable scope; the operations go under the name scope ``scope``. The formula is
+    ``tf.nn.batch_normalization``'s.
+    """
+    starts = {"mean": _ZEROS(), "variance": _ONES(), "scale": _ONES(), "offset": _ZEROS()}
+    values = {
+        quantity: tf.compat.v1.get_variable(
+            name(quantity), [net.shape[-1]], tf.float32, start, trainable=quantity in ("scale", "offset")
         )
-        return tf.nn.batch_normalization(net, mean, variance, offset, scale, epsilon)
+        for quantity, start in starts.items()
+    }
+    with tf.name_scope(scope):
+        return tf.nn.batch_normalization(
+            net, values["mean"], values["variance"], values["offset"], values["scale"], epsilon
+        )
