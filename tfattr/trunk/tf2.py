@@ -43,7 +43,7 @@ def from_keras(
     source, where = "keras", "Keras model"
     if isinstance(model, (str, os.PathLike)):
         where = os.fspath(model)
-        model = _load_keras(where)
+        model = load_keras(where)
     if not isinstance(model, keras.Model):
         raise GraphError(
             f"{where}: found {type(model).__module__}.{type(model).__name__}; expected a model of the legacy Keras "
@@ -87,7 +87,7 @@ def from_saved_model(
         GraphError: no such signature, output or tensor.
     """
     path = os.fspath(path)
-    loaded = _load_saved_model(path)
+    loaded = load_saved_model(path)
     if signature not in loaded.signatures:
         raise GraphError(
             f"{path}: no signature {signature!r}; the SavedModel has {', '.join(loaded.signatures) or 'none'}."
@@ -281,7 +281,8 @@ def _assembled(
     return cls(name, plain, preprocessing, provenance)
 
 
-def _load_keras(path: str) -> Any:
+def load_keras(path: str) -> Any:
+    """A saved Keras model; ModelFileError if the file is missing, damaged or holds weights alone."""
     if not os.path.exists(path):
         raise ModelFileError(f"{path}: no such file; expected a saved Keras model (.h5, .keras or a folder).")
     try:
@@ -293,7 +294,8 @@ def _load_keras(path: str) -> Any:
         ) from error
 
 
-def _load_saved_model(path: str) -> Any:
+def load_saved_model(path: str) -> Any:
+    """A loaded SavedModel; ModelFileError if the folder is none or a damaged one."""
     try:
         return tf.saved_model.load(path)
     except Exception as error:  # OSError, ValueError, tf.errors and protobuf's own, by what is damaged
