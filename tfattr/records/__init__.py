@@ -1,0 +1,69 @@
+"""Attribution maps on disk: sharded TFRecords, a published feature spec, and ``run.json``.
+
+TensorFlow is imported only when a name that needs it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from tfattr.records.layout import (
+    IMAGES_PER_SHARD,
+    ShardLayout,
+    find_shards,
+    map_directory,
+    parse_shard_name,
+)
+from tfattr.records.manifest import MANIFEST_NAME, RunManifest, check_compatible, describe_trunk, versions
+from tfattr.records.whole import remove_unfinished, whole_file
+
+_NEED_TENSORFLOW = {
+    "FEATURE_SPEC": "spec",
+    "CHANNELS": "example",
+    "DTYPES": "example",
+    "MapRecord": "example",
+    "channel_mean": "example",
+    "check_storage": "example",
+    "decode": "example",
+    "encode": "example",
+    "make_record": "example",
+    "ShardWriter": "shards",
+    "damaged_shards": "shards",
+    "read_maps": "shards",
+    "read_shard": "shards",
+}
+
+__all__ = [
+    "CHANNELS",
+    "DTYPES",
+    "FEATURE_SPEC",
+    "IMAGES_PER_SHARD",
+    "MANIFEST_NAME",
+    "MapRecord",
+    "RunManifest",
+    "ShardLayout",
+    "ShardWriter",
+    "channel_mean",
+    "check_compatible",
+    "check_storage",
+    "damaged_shards",
+    "decode",
+    "describe_trunk",
+    "encode",
+    "find_shards",
+    "make_record",
+    "map_directory",
+    "parse_shard_name",
+    "read_maps",
+    "read_shard",
+    "remove_unfinished",
+    "versions",
+    "whole_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NEED_TENSORFLOW:
+        return getattr(import_module(f"tfattr.records.{_NEED_TENSORFLOW[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
