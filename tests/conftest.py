@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,20 @@ def shared() -> Path:
     if not (_SHARED / "real").is_dir():
         pytest.skip(f"needs the development data (real weights and photographs) in {_SHARED}")
     return _SHARED
+
+
+@pytest.fixture(scope="session")
+def real_zoo(shared: Path):
+    """The zoo of real networks (tests/real/zoo.toml), whose builders are importable."""
+    from tfattr.zoo.file import read_zoo
+
+    folder = Path(__file__).parent / "real"
+    sys.path.insert(0, str(folder))
+    yield {spec.name: spec for spec in read_zoo(folder / "zoo.toml")}
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="session")
+def real_trunk(real_zoo):
+    """Loads a real network by name, once a session."""
+    return functools.lru_cache(maxsize=None)(lambda name: real_zoo[name].load())

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfattr.errors import GraphError
 from tfattr.trunk import fold, simplify
 from tfattr.trunk import graph as g
+from tfattr.trunk.inline import inline_functions
 
 TOLERANCE = 1e-4  # of the representation's largest value, float32
 _CHECK_SEED = 20190925
@@ -76,11 +77,12 @@ def assemble(
         )
     if output_port:
         cut, output_name = _own_node(cut, output_name, output_port)
+    cut = simplify.set_input(cut, g.join(input_name, input_port), [None, *shape], where)
+    cut = simplify.set_placeholders(cut, input_name, feed or {}, where)
+    cut = inline_functions(cut, output_name, where)
     if restore is not None:
         cut = restore(cut)
     _refuse_variables(cut, where)
-    cut = simplify.set_input(cut, g.join(input_name, input_port), [None, *shape], where)
-    cut = simplify.set_placeholders(cut, input_name, feed or {}, where)
     cut = simplify.normalise(cut, where)
 
     plain = simplify.resolve_branches(cut, output_name, where)

@@ -41,7 +41,7 @@ def open_checkpoint(prefix: str) -> tf.train.CheckpointReader:
         )
     try:
         return tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
         raise ModelFileError(
             f"{prefix}: not a readable TensorFlow checkpoint ({g.reason(error)}); expected a whole V1 or V2 "
             "checkpoint: fetch or copy it again."
@@ -92,7 +92,7 @@ def restore(graph_def: g.GraphDef, prefix: str) -> g.GraphDef:
     def read(node: g.NodeDef) -> np.ndarray:
         try:
             return np.asarray(reader.get_tensor(_key(node)))
-        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
             raise ModelFileError(
                 f"{prefix}: tensor {_key(node)!r} cannot be read ({g.reason(error)}); the data file is "
                 "damaged or cut short: fetch or copy it again."
