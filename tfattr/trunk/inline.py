@@ -24,7 +24,7 @@ def inline_functions(graph_def: g.GraphDef, output: str, where: str) -> g.GraphD
     while True:
         calls = [node for node in graph_def.node if node.op in _CALLS or node.op in _BRANCHES]
         if not calls:
-            return graph_def
+            return _without_unused_functions(graph_def)
         if output in {node.name for node in calls}:
             raise GraphError(
                 f"{where}: the output {output!r} is a function call; choose a tensor before or behind it."
@@ -32,6 +32,15 @@ def inline_functions(graph_def: g.GraphDef, output: str, where: str) -> g.GraphD
         for node in calls:
             graph_def = _inlined(graph_def, node, where)
         graph_def = g.prune(graph_def, [output])
+
+
+def _without_unused_functions(graph_def: g.GraphDef) -> g.GraphDef:
+    """A training graph's library also holds the gradients of its branches, which need not even import."""
+    if any(attribute.HasField("func") for node in graph_def.node for attribute in node.attr.values()):
+        return graph_def
+    bare = g.GraphDef(versions=graph_def.versions)
+    bare.node.extend(graph_def.node)
+    return bare
 
 
 def _inlined(graph_def: g.GraphDef, call: g.NodeDef, where: str) -> g.GraphDef:
