@@ -30,7 +30,7 @@ def split_fused_batch_norm(graph_def: g.GraphDef) -> g.GraphDef:
         if (
             node.op not in _FUSED
             or node.attr["is_training"].b
-            or node.attr["data_format"].s not in (b"", b"NHWC")
+            or not g.is_nhwc(node)
             or any(parameter.op != "Const" for parameter in parameters)
         ):
             result.node.add().CopyFrom(node)
@@ -117,7 +117,7 @@ def _affine(node: g.NodeDef, nodes: dict[str, g.NodeDef]) -> tuple[np.ndarray, n
         return None
     if node.attr["T"].type != tf.float32.as_datatype_enum:
         return None
-    if node.op == "BiasAdd" and node.attr["data_format"].s not in (b"", b"NHWC"):
+    if node.op == "BiasAdd" and not g.is_nhwc(node):
         return None
     operands = [nodes[g.split(ref)[0]] for ref in node.input]
     fixed = [operand.op == "Const" for operand in operands]
@@ -158,7 +158,7 @@ def _kernel_before(
         if name == output or len(users.get(name, ())) != 1:
             return None, None
         node = nodes[name]
-    if node.op not in _KERNELS or node.attr["data_format"].s not in (b"", b"NHWC"):
+    if node.op not in _KERNELS or not g.is_nhwc(node):
         return None, None
     if nodes[g.split(node.input[_weight_port(node)])[0]].op != "Const":
         return None, None

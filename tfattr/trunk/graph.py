@@ -133,6 +133,12 @@ def consumers(graph_def: GraphDef) -> dict[str, list[str]]:
     return found
 
 
+def is_nhwc(node: NodeDef) -> bool:
+    """Whether a node works on channels-last data (the default where it does not say)."""
+    # Looking an attribute up in a protobuf map creates it, hence the test.
+    return "data_format" not in node.attr or node.attr["data_format"].s in (b"", b"NHWC")
+
+
 def constant(name: str, value: np.ndarray) -> NodeDef:
     """A Const node."""
     node = NodeDef(name=name, op="Const")

@@ -256,7 +256,7 @@ def free_batch(graph_def: g.GraphDef, batch: int, shape: Sequence[int]) -> g.Gra
         if (
             node.op == "Conv2DBackpropInput"
             and sizes.size == 4
-            and node.attr["data_format"].s in (b"", b"NHWC")
+            and g.is_nhwc(node)
         ):
             free = sizes[1:3]
         elif node.op == "Reshape" and batch and sizes.ndim == 1 and sizes.size and sizes[0] == batch:
