@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from tfattr.records.channels import channel_mean
 from tfattr.records.layout import (
     IMAGES_PER_SHARD,
     ShardLayout,
@@ -23,7 +24,6 @@ _NEED_TENSORFLOW = {
     "CHANNELS": "example",
     "DTYPES": "example",
     "MapRecord": "example",
-    "channel_mean": "example",
     "check_storage": "example",
     "decode": "example",
     "encode": "example",

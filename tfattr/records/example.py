@@ -9,6 +9,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from tfattr.errors import RecordsError, SettingsError
+from tfattr.records.channels import channel_mean
 
 CHANNELS = ("mean", "all")
 DTYPES = ("float16", "float32")
@@ -34,18 +35,6 @@ class MapRecord:
     def map(self) -> np.ndarray:
         """The map itself, float32 ``[H, W, C]``."""
         return self.stored.astype(np.float32) * np.float32(self.scale)
-
-
-def channel_mean(maps: np.ndarray) -> np.ndarray:
-    """Mean over the last axis, summed in float64: ``[..., C]`` -> float32 ``[..., 1]``.
-
-    Source: the authors' ``affinity.py`` (mean over channels before the cosine).
-    """
-    total = maps[..., 0].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # inf - inf and the like stay visible as NaN
-        for channel in range(1, maps.shape[-1]):
-            total += maps[..., channel]
-        return (total / maps.shape[-1]).astype(np.float32)[..., None]
 
 
 def make_record(

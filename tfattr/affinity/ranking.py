@@ -1,0 +1,37 @@
+"""Which source models suit a target best."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfattr.errors import SettingsError
+
+
+def rank(A: np.ndarray, target: str, models: Sequence[str]) -> list[tuple[str, float]]:
+    """Ranks the models by their affinity to ``target``, best first, the target itself left out.
+
+    Ties keep the order of ``models``; undefined affinities (NaN) come last, in that order too. (The authors'
+    ``plot.py`` drops the first of the sorted row instead, which is the target only if no other ties with it.)
+
+    Args:
+        A: affinity, ``[M, M]``.
+        target: one of ``models``.
+        models: names of rows and columns.
+
+    Raises:
+        SettingsError: an unknown target (with the nearest names), or names that do not fit the matrix.
+    """
+    A, models = np.asarray(A, dtype=np.float64), list(models)
+    if A.shape != (len(models), len(models)) or len(set(models)) != len(models):
+        raise SettingsError(
+            f"the affinity has shape {A.shape}, expected square with {len(models)} unique names"
+        )
+    if target not in models:
+        near = difflib.get_close_matches(target, models, n=3, cutoff=0.4) or models[:3]
+        raise SettingsError(f"no model is named {target!r}; did you mean {', '.join(near)}?")
+    row = A[models.index(target)]
+    order = np.argsort(np.where(np.isnan(row), np.inf, -row), kind="stable")
+    return [(models[column], float(row[column])) for column in order if models[column] != target]

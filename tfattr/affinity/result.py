@@ -1,0 +1,156 @@
+"""``affinity.npz``: the affinity of a run's models under each method, and the authors' own files of it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+from tfattr.affinity.state import AffinityState, DroppedMap
+from tfattr.errors import RecordsError, SettingsError
+from tfattr.records.whole import whole_file
+
+_RESERVED = ("models", "methods", "counts", "images", "grids", "dropped")
+_NAMED = 5  # dropped maps that a warning names; the result holds them all
+
+
+class AffinityWarning(UserWarning):
+    """Maps were left out of an affinity."""
+
+
+@dataclass(frozen=True)
+class AffinityResult:
+    """Affinities of a run.
+
+    Attributes:
+        models: names, in the order of rows and columns.
+        affinity: per method, float64 ``[M, M]``; diagonal 1, NaN where no image counts.
+        counts: per method, int64 ``[M, M]``: images that count for a pair.
+        images: per method, images seen.
+        grids: per method, the size that maps were compared at.
+        dropped: per method, the maps left out (zero or not finite).
+    """
+
+    models: tuple[str, ...]
+    affinity: dict[str, np.ndarray]
+    counts: dict[str, np.ndarray]
+    images: dict[str, int]
+    grids: dict[str, tuple[int, int] | None]
+    dropped: dict[str, tuple[DroppedMap, ...]]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return tuple(self.affinity)
+
+    @classmethod
+    def from_states(cls, states: Mapping[str, AffinityState]) -> AffinityResult:
+        """Computes the result of ``{method: state}``; warns, by name, of maps that were left out.
+
+        Raises:
+            SettingsError: no method, methods of different models, or a method named like a key of the file.
+        """
+        if not states:
+            raise SettingsError("there is no affinity to save; give at least one method")
+        models = {state.models for state in states.values()}
+        if len(models) > 1:
+            raise SettingsError(
+                f"the methods {', '.join(states)} are not of the same models in the same order"
+            )
+        for method in states:
+            if method in _RESERVED:
+                raise SettingsError(f"a method cannot be named {method!r}; affinity.npz uses that name")
+        computed = {method: state.compute() for method, state in states.items()}
+        for method, state in states.items():
+            if state.dropped:
+                warnings.warn(_dropped_text(method, state), AffinityWarning, stacklevel=2)
+        return cls(
+            models=models.pop(),
+            affinity={method: affinity for method, (affinity, _) in computed.items()},
+            counts={method: counts for method, (_, counts) in computed.items()},
+            images={method: state.images for method, state in states.items()},
+            grids={method: state.grid for method, state in states.items()},
+            dropped={method: tuple(state.dropped) for method, state in states.items()},
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the .npz, whole or not at all; plain arrays only, so ``np.load`` needs no pickles.
+
+        Keys: one ``[M, M]`` array by each method's name; ``models``, ``methods`` (names); ``counts``
+        ``[K, M, M]``, ``images`` ``[K]``, ``grids`` ``[K, 2]`` (0 if unknown) in the order of ``methods``;
+        ``dropped`` ``[D, 4]``: method, model, image, reason.
+        """
+        path = Path(path)
+        dropped = [(method, *one) for method, several in self.dropped.items() for one in several]
+        arrays = {
+            **self.affinity,
+            "models": np.array(self.models, dtype=str),
+            "methods": np.array(self.methods, dtype=str),
+            "counts": np.stack([self.counts[method] for method in self.methods]),
+            "images": np.array([self.images[method] for method in self.methods], np.int64),
+            "grids": np.array([self.grids[method] or (0, 0) for method in self.methods], np.int64),
+            "dropped": np.array(dropped, dtype=str).reshape(-1, 4),
+        }
+        with whole_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> AffinityResult:
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            RecordsError: missing, damaged, or not an affinity of tfattr.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            methods = [str(method) for method in arrays["methods"]]
+            at = list(enumerate(methods))
+            return cls(
+                models=tuple(str(model) for model in arrays["models"]),
+                affinity={method: arrays[method] for method in methods},
+                counts={method: arrays["counts"][k] for k, method in at},
+                images={method: int(arrays["images"][k]) for k, method in at},
+                grids={
+                    method: tuple(map(int, arrays["grids"][k])) if arrays["grids"][k].all() else None
+                    for k, method in at
+                },
+                dropped={
+                    method: tuple(
+                        DroppedMap(*map(str, row[1:])) for row in arrays["dropped"] if row[0] == method
+                    )
+                    for method in methods
+                },
+            )
+        except FileNotFoundError as error:
+            raise RecordsError(f"{path}: no such file; compute it with `tfattr affinity`") from error
+        except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise RecordsError(f"{path}: cannot be read as an affinity.npz ({error})") from error
+        except (KeyError, IndexError) as error:
+            raise RecordsError(f"{path}: not an affinity of tfattr, {error} is missing") from error
+
+    def save_authors_layout(self, directory: str | os.PathLike[str]) -> tuple[Path, Path]:
+        """Writes the authors' files: ``affinity.npy`` and ``affinity.mat`` (key ``affinity``).
+
+        Both hold float64 ``[methods, M, M]``, in the order of ``methods`` and ``models``.
+        Source: the authors' ``affinity.py``.
+        """
+        stacked = np.stack([self.affinity[method] for method in self.methods])
+        plain, matlab = Path(directory) / "affinity.npy", Path(directory) / "affinity.mat"
+        with whole_file(plain) as temporary, open(temporary, "wb") as file:
+            np.save(file, stacked)
+        with whole_file(matlab) as temporary, open(temporary, "wb") as file:
+            scipy.io.savemat(file, {"affinity": stacked})
+        return plain, matlab
+
+
+def _dropped_text(method: str, state: AffinityState) -> str:
+    named = ", ".join(f"{one.model} on {one.image} ({one.reason})" for one in state.dropped[:_NAMED])
+    more = f" and {len(state.dropped) - _NAMED} more" if len(state.dropped) > _NAMED else ""
+    return f"{method}: {len(state.dropped)} maps are left out of the affinity: {named}{more}"

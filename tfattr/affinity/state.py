@@ -1,0 +1,191 @@
+"""The affinity of models as an associative state: update image by image, merge, compute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from tfattr.affinity.area import area_resize, common_grid
+from tfattr.errors import RecordsError, SettingsError
+from tfattr.records.channels import channel_mean
+
+# Cosines are summed as whole multiples of 2**-40 in int64: sums of integers do not depend on the order, so
+# any split over processes gives the same bits. An image adds an error below 5e-13; 8 million images fit.
+_UNIT = 2.0**40
+_MOST_IMAGES = 2**23 - 1
+_BLOCK = 8192  # columns per float32 matrix product; the products' sums are float64
+
+
+class DroppedMap(NamedTuple):
+    """A map that was left out of the affinity: whose, of which image, and why ("zero" or "not finite")."""
+
+    model: str
+    image: str
+    reason: str
+
+
+@dataclass
+class AffinityState:
+    """Sums of per-image cosines between models, and how many images each sum has.
+
+    Associative and commutative to the last bit: ``update`` in any order and ``merge`` in any split end in
+    the same ``compute()``. Memory does not grow with the number of images (only dropped maps are listed).
+
+    Attributes:
+        models: names, in order.
+        grid: size at which maps are compared; None until the first image settles it.
+        total: int64 ``[M, M]``, the cosines' sum in units of 2**-40.
+        counts: int64 ``[M, M]``, images that count for a pair.
+        images: images seen.
+        dropped: maps left out, in the order seen.
+
+    Source: the authors' ``affinity.py``: channel mean, flatten, cosine per image, mean over images.
+    """
+
+    models: tuple[str, ...]
+    grid: tuple[int, int] | None
+    total: np.ndarray
+    counts: np.ndarray
+    images: int = 0
+    dropped: list[DroppedMap] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, models: Sequence[str], grid: tuple[int, int] | int | None = None) -> AffinityState:
+        """A state that has seen no image.
+
+        Args:
+            models: their names, unique.
+            grid: size to compare at; None lets the first image's maps settle it (:func:`common_grid`).
+
+        Raises:
+            SettingsError: no model, a model named twice, or a bad grid.
+        """
+        models = tuple(models)
+        if not models:
+            raise SettingsError("there is no model to compare; give at least one")
+        twice = sorted({name for name in models if models.count(name) > 1})
+        if twice:
+            raise SettingsError(f"the model {twice[0]} is named twice; names must be unique")
+        size = len(models)
+        return cls(
+            models=models,
+            grid=None if grid is None else common_grid((), grid),
+            total=np.zeros((size, size), np.int64),
+            counts=np.zeros((size, size), np.int64),
+        )
+
+    def update(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> AffinityState:
+        """Adds one image; returns the state itself.
+
+        Args:
+            maps: one map a model, in the order of ``models``: ``[M, P]`` (already on the grid), or a
+                sequence of ``[H, W]`` or ``[H, W, C]`` arrays of any sizes (channels are averaged). Scale
+                does not matter.
+            image: the image's id, to name dropped maps.
+
+        Raises:
+            RecordsError: not one map for each model.
+            SettingsError: a shape that cannot be compared.
+        """
+        if len(maps) != len(self.models):
+            raise RecordsError(
+                f"image {image} has {len(maps)} maps, expected one for each of {len(self.models)}"
+            )
+        flat = self._flatten(maps, image)
+        peaks = _to_unit_peak(flat)
+        usable = np.isfinite(peaks) & (peaks > 0)
+        for position in np.flatnonzero(~usable):
+            reason = "zero" if peaks[position] == 0 else "not finite"
+            self.dropped.append(DroppedMap(self.models[position], image, reason))
+        cosine = _cosines(flat if usable.all() else flat[usable])
+        pairs = np.ix_(usable, usable)
+        self.total[pairs] += np.rint(cosine * _UNIT).astype(np.int64)
+        self.counts[pairs] += 1
+        self.images += 1
+        return self
+
+    def merge(self, other: AffinityState) -> AffinityState:
+        """The state of both states' images together; neither is changed.
+
+        Raises:
+            SettingsError: other models or another grid.
+        """
+        if self.models != other.models:
+            raise SettingsError(
+                f"affinity states of different models cannot be merged: {list(self.models)} and {list(other.models)}"
+            )
+        if self.grid and other.grid and self.grid != other.grid:
+            raise SettingsError(
+                f"affinity states at grids {self.grid} and {other.grid} cannot be merged; give one grid to both"
+            )
+        return AffinityState(
+            models=self.models,
+            grid=self.grid or other.grid,
+            total=self.total + other.total,
+            counts=self.counts + other.counts,
+            images=self.images + other.images,
+            dropped=self.dropped + other.dropped,
+        )
+
+    def compute(self) -> tuple[np.ndarray, np.ndarray]:
+        """The affinity, float64 ``[M, M]``, and its counts, int64 ``[M, M]``.
+
+        The diagonal is exactly 1; where no image counts the affinity is NaN.
+        """
+        if self.images > _MOST_IMAGES:
+            raise SettingsError(f"an affinity of {self.images} images overflows; {_MOST_IMAGES} is the most")
+        with np.errstate(invalid="ignore"):
+            affinity = self.total / (self.counts * _UNIT)
+        return affinity, self.counts.copy()
+
+    def _flatten(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> np.ndarray:
+        if isinstance(maps, np.ndarray) and maps.ndim == 2:
+            if self.grid and maps.shape[1] != self.grid[0] * self.grid[1]:
+                raise SettingsError(
+                    f"image {image} has maps of {maps.shape[1]} values, expected {self.grid[0]} x {self.grid[1]}"
+                )
+            return np.array(maps, dtype=np.float32)
+        planes = [_plane(array) for array in maps]
+        for name, plane in zip(self.models, planes):
+            if plane.ndim != 2 or plane.size == 0:
+                raise SettingsError(
+                    f"image {image}: the map of {name} has shape {plane.shape}, expected [H, W] or [H, W, C]"
+                )
+        if self.grid is None:
+            self.grid = common_grid(plane.shape for plane in planes)
+        flat = np.empty((len(planes), self.grid[0] * self.grid[1]), np.float32)
+        for row, plane in zip(flat, planes):
+            row[:] = (plane if plane.shape == self.grid else area_resize(plane, self.grid)).ravel()
+        return flat
+
+
+def _plane(array: np.ndarray) -> np.ndarray:
+    if array.ndim != 3:
+        return array
+    return array[..., 0] if array.shape[2] == 1 else channel_mean(array)[..., 0]
+
+
+def _to_unit_peak(flat: np.ndarray) -> np.ndarray:
+    """Divides each row by its largest absolute value, in place; returns those (NaN or inf: not finite).
+
+    A cosine does not depend on scale, and at unit peak no product over- or underflows.
+    """
+    peaks = np.maximum(flat.max(axis=1), -flat.min(axis=1))
+    with np.errstate(invalid="ignore"):
+        flat /= np.where(peaks > 0, peaks, 1)[:, None]
+    return peaks
+
+
+def _cosines(unit: np.ndarray) -> np.ndarray:
+    """Cosines between the rows of ``[K, P]``: products in float32, their sums over blocks in float64."""
+    gram = np.zeros((len(unit), len(unit)))
+    for start in range(0, unit.shape[1], _BLOCK):
+        block = unit[:, start : start + _BLOCK]
+        gram += block @ block.T
+    length = np.sqrt(np.diagonal(gram))
+    cosine = np.clip(gram / np.outer(length, length), -1.0, 1.0)
+    np.fill_diagonal(cosine, 1.0)
+    return cosine

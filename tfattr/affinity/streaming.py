@@ -1,0 +1,91 @@
+"""Affinity from records: the shards of all models read in lockstep, one image at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+from tfattr.affinity.state import AffinityState
+from tfattr.errors import RecordsError, SettingsError
+from tfattr.records import find_shards, parse_shard_name
+
+
+def affinity_from_records(
+    directories: Mapping[str, str | os.PathLike[str]],
+    *,
+    ids: Sequence[str] | None = None,
+    grid: tuple[int, int] | int | None = None,
+    shards: Iterable[int] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> AffinityState:
+    """Streams the maps of all models, of one method, into an :class:`AffinityState`.
+
+    Args:
+        directories: per model, the home of its maps (:func:`tfattr.records.map_directory`).
+        ids: the run's probe image ids in order; the records are checked against them, not if None.
+        grid: size to compare at, see :func:`tfattr.affinity.common_grid`.
+        shards: numbers of the shards to read, all if None; states of a partition merge to the whole.
+        progress: called with 1 after each image (``tqdm.update`` fits).
+
+    Returns:
+        The state; one image's maps of all models is all that is in memory at a time.
+
+    Raises:
+        RecordsError: missing or damaged shards, or models whose records are of different images.
+        SettingsError: no model, a bad grid, or no such shard.
+    """
+    state = AffinityState.empty(list(directories), grid)
+    files = {model: find_shards(directory) for model, directory in directories.items()}
+    counts = {model: len(paths) for model, paths in files.items()}
+    first = next(iter(counts))
+    for model, count in counts.items():
+        if count != counts[first]:
+            raise RecordsError(
+                f"{directories[model]}: found {count} shards, expected {counts[first]} as for {first}; "
+                "compute the maps of all models in one run"
+            )
+    chosen = range(counts[first]) if shards is None else list(shards)
+    wrong = [shard for shard in chosen if not 0 <= shard < counts[first]]
+    if wrong:
+        raise SettingsError(f"there is no shard {wrong[0]}; the maps are in {counts[first]} shards")
+    for shard in chosen:
+        for image, maps in _lockstep([paths[shard] for paths in files.values()], ids):
+            state.update(maps, image)
+            if progress is not None:
+                progress(1)
+    if shards is None and ids is not None and state.images != len(ids):
+        raise RecordsError(
+            f"{directories[first]}: holds {state.images} maps, expected {len(ids)}; run `tfattr attribute` again"
+        )
+    return state
+
+
+def _lockstep(paths: Sequence[Path], ids: Sequence[str] | None) -> Iterator[tuple[str, list]]:
+    """Yields (image id, stored maps), one map from each shard; the shards must be of the same images.
+
+    The stored maps are taken without their scales: a cosine does not depend on them.
+    """
+    from tfattr.records import read_shard  # needs TensorFlow
+
+    for records in zip_longest(*(read_shard(path) for path in paths)):
+        for path, record in zip(paths, records):
+            if record is None:
+                raise RecordsError(
+                    f"{path}: ends before the same shard of the other models; delete it and run "
+                    "`tfattr attribute` again, it computes only what is missing"
+                )
+            expected, whose = records[0], paths[0]
+            if (record.id, record.index) != (expected.id, expected.index):
+                raise RecordsError(
+                    f"{path}: found image {record.id} (number {record.index}) where {whose} has {expected.id} "
+                    f"(number {expected.index}); compute the maps of all models in one run"
+                )
+            if ids is not None and (record.index >= len(ids) or ids[record.index] != record.id):
+                wanted = ids[record.index] if record.index < len(ids) else f"at most {len(ids)} images"
+                raise RecordsError(
+                    f"{path}: found image {record.id} as number {record.index}, expected {wanted} "
+                    f"in shard {parse_shard_name(path.name)[0]}; these maps belong to another run"
+                )
+        yield records[0].id, [record.stored for record in records]
