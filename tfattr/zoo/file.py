@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,20 @@ class Zoo:
 
     def __len__(self) -> int:
         return len(self.models)
+
+    def only(self, names: Sequence[str] | None) -> Zoo:
+        """The models of these names, in the zoo's order; all if None.
+
+        Raises:
+            SettingsError: a name is not in the zoo.
+        """
+        if names is None:
+            return self
+        known = [model.name for model in self.models]
+        for name in names:
+            if name not in known:
+                raise SettingsError(f"{self.name}: no model {name!r} in this zoo; it has {', '.join(known)}.")
+        return Zoo(self.name, tuple(model for model in self.models if model.name in names))
 
     @property
     def groups(self) -> dict[str, str]:

@@ -1,0 +1,40 @@
+"""``tfattr inspect``: what a model file holds."""
+
+from __future__ import annotations
+
+import click
+
+from tfattr.cli import options
+
+_MOST = 40
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@options.debug
+@click.option("--all", "everything", is_flag=True, help="List everything, not the last 40 layers.")
+def inspect(file: str, everything: bool, debug: bool) -> None:
+    """List a model file's inputs, candidate layers, operations, shapes: what --input and --output can name."""
+    from tfattr.trunk.inspect import inspect as look
+
+    found = look(file)
+    click.echo(f"{found.path}: {found.kind}")
+    _table("inputs", found.inputs, everything)
+    _table("candidate layers, in order of computation", found.layers, everything)
+    _table("variables", [(name, str(list(shape))) for name, shape in found.variables], everything)
+    if found.operations:
+        click.echo("\noperations: " + ", ".join(f"{name} {count}" for name, count in found.operations))
+
+
+def _table(title: str, rows: list | tuple, everything: bool) -> None:
+    if not rows:
+        return
+    shown = rows if everything else rows[-_MOST:]
+    left = len(rows) - len(shown)
+    click.echo(f"\n{title} ({len(rows)}{f', the last {len(shown)}; --all lists all' if left else ''}):")
+    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
+    for row in shown:
+        click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+COMMANDS = (inspect,)

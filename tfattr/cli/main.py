@@ -1,0 +1,72 @@
+"""The command ``tfattr``. Heavy imports happen inside commands, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import click
+
+from tfattr import __version__
+from tfattr.cli import inspecting, options, results, running
+from tfattr.errors import TfattrError
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="A zoo is a TOML file, one table [[model]] a model, or a built-in name. See the README.",
+)
+@click.version_option(__version__, prog_name="tfattr")
+@options.debug
+def cli(debug: bool) -> None:
+    """Which of these trained models is the best source for my task? Transferability from attribution maps."""
+
+
+for command in (*running.COMMANDS, *results.COMMANDS, *inspecting.COMMANDS):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line: one sentence on stderr for what a user can cause, no traceback without --debug."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    if not debug:
+        # This process is ours: TensorFlow's start-up chatter and deprecations are of no use to its user.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings(
+            "ignore", category=UserWarning, module=r"(tensorflow|keras|tf_slim|innvestigate)\b"
+        )
+    warnings.showwarning = _show_warning
+    try:
+        cli.main(args=arguments, prog_name="tfattr", standalone_mode=False)
+    except TfattrError as error:
+        if debug:
+            raise
+        _fail(f"tfattr: {error}", 1)
+    except click.exceptions.Abort:
+        _fail("tfattr: interrupted; the same command continues where it stopped.", 130)
+    except KeyboardInterrupt:
+        _fail("tfattr: interrupted; the same command continues where it stopped.", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        _fail(f"tfattr: {error.filename or 'a file'}: {error.strerror or error}.", 1)
+
+
+def _fail(sentence: str, status: int) -> None:
+    click.echo(sentence, err=True)
+    sys.exit(status)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    if category.__module__.startswith("tfattr") or category is UserWarning:
+        click.echo(f"tfattr: warning: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()

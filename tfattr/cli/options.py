@@ -1,0 +1,96 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from tfattr.attribution.settings import ENGINES, PAPER_METHODS, TARGETS
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+debug: Decorator = click.option("--debug", is_flag=True, help="Show tracebacks and TensorFlow's messages.")
+quiet: Decorator = click.option("--quiet", is_flag=True, help="No progress bars.")
+
+
+def names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """``a,b`` as ("a", "b")."""
+    if value is None:
+        return None
+    return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
+
+def grid_size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """``64`` or ``128x170`` as (height, width)."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", value)
+    if not match or int(match[1]) == 0 or match[2] == "0":
+        raise click.BadParameter(
+            f"{value!r} is no size; expected one number (64) or height x width (128x170)."
+        )
+    return int(match[1]), int(match[2] or match[1])
+
+
+def together(*decorators: Decorator) -> Decorator:
+    """Several options as one decorator, shown in the order given."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+probe = together(
+    click.option(
+        "--probe", required=True, help="Directory or list of probe images, or the name of an embedded set."
+    ),
+    click.option("--probe-root", type=click.Path(), help="Where the lines of a list file start."),
+    click.option("--limit", type=click.IntRange(min=1), help="Use the first N probe images."),
+    click.option("--strict", is_flag=True, help="Stop at an unreadable image instead of skipping it."),
+)
+attribution = together(
+    click.option(
+        "--methods",
+        default=",".join(PAPER_METHODS),
+        show_default=True,
+        callback=names,
+        help="Attribution methods, with commas: saliency, grad_input, elrp, integrated_gradients, smoothgrad, or "
+        "iNNvestigate analyzers by name.",
+    ),
+    click.option(
+        "--lrp-engine",
+        type=click.Choice(ENGINES),
+        default=ENGINES[0],
+        show_default=True,
+        help="Engine of elrp: iNNvestigate's epsilon rule, or the authors' formula (DeepExplain).",
+    ),
+    click.option(
+        "--target",
+        type=click.Choice(TARGETS),
+        default=TARGETS[0],
+        show_default=True,
+        help="Sum of the representation's units (the paper's), or energy: half its squared norm.",
+    ),
+    click.option("--epsilon", type=float, default=1e-4, show_default=True, help="Stabiliser of elrp."),
+    click.option("--channels", type=click.Choice(["mean", "all"]), default="mean", show_default=True),
+    click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float16", show_default=True),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Images at a time; default by input size."),
+    click.option("--models", callback=names, help="Only these models of the zoo, with commas."),
+)
+grid = click.option(
+    "--grid",
+    callback=grid_size,
+    help="Size at which maps are compared (64 or 128x170); default 256, or the largest map if smaller.",
+)
+linkage = click.option(
+    "--linkage",
+    default="single",
+    show_default=True,
+    help="Of the tree: single (the authors'), average, complete, ward, ...",
+)

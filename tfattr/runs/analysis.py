@@ -1,0 +1,99 @@
+"""From a run's maps to its affinity, trees and pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from tfattr.affinity import AffinityResult, AffinityState, affinity_from_records, similarity_tree
+from tfattr.errors import RecordsError
+from tfattr.records import RunManifest, map_directory
+
+AFFINITY_NAME = "affinity.npz"
+
+
+def compute_affinity(
+    run: str | os.PathLike[str],
+    models: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    grid: tuple[int, int] | None = None,
+    progress: bool = True,
+) -> AffinityResult:
+    """Affinity matrices from the maps of a run; nothing is written.
+
+    Args:
+        run: the run's directory.
+        models: names, in the order that the matrices shall have; all of the run if None.
+        methods: all that every model has maps of if None.
+        grid: size at which maps are compared, see :func:`tfattr.affinity.common_grid`.
+        progress: a bar per method.
+
+    Raises:
+        RecordsError: the run, a model's maps or a shard is missing or damaged.
+    """
+    run = Path(run)
+    manifest = RunManifest.load(run)
+    models = list(models or manifest.models)
+    methods = list(methods or _methods_of(run, models))
+    states: dict[str, AffinityState] = {}
+    with tqdm(
+        total=len(methods) * len(manifest.ids), unit="image", disable=not progress, dynamic_ncols=True
+    ) as bar:
+        for method in methods:
+            bar.set_postfix_str(f"affinity by {method}")
+            states[method] = affinity_from_records(
+                {model: map_directory(run, model, method) for model in models},
+                ids=manifest.ids,
+                grid=grid,
+                progress=bar.update,
+            )
+    return AffinityResult.from_states(states)
+
+
+def analyse(
+    run: str | os.PathLike[str],
+    models: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    grid: tuple[int, int] | None = None,
+    linkage: str = "single",
+    groups: Mapping[str, str] | None = None,
+    authors_layout: bool = False,
+    progress: bool = True,
+) -> AffinityResult:
+    """Write ``affinity.npz``, ``tree_<method>.nwk`` and ``figures/`` of a run.
+
+    Args:
+        run, models, methods, grid, progress: see :func:`compute_affinity`.
+        linkage: of the trees.
+        groups: model to group, for the colours of labels.
+        authors_layout: also write ``affinity.npy`` ``[methods, M, M]`` and ``affinity.mat``.
+    """
+    from tfattr.runs.pictures import draw
+
+    run = Path(run)
+    result = compute_affinity(run, models, methods, grid, progress)
+    result.save(run / AFFINITY_NAME)
+    if authors_layout:
+        result.save_authors_layout(run)
+    trees = {}
+    if len(result.models) > 1:
+        for method, matrix in result.affinity.items():
+            trees[method] = similarity_tree(matrix, result.models, linkage)
+    draw(run, result, trees, groups or {})
+    return result
+
+
+def _methods_of(run: Path, models: Sequence[str]) -> list[str]:
+    """Methods that every model has maps of, in the order of the first model's folders."""
+    found: list[set[str]] = []
+    for model in models:
+        home = run / "attributions" / model
+        found.append({path.name for path in home.iterdir() if path.is_dir()} if home.is_dir() else set())
+        if not found[-1]:
+            raise RecordsError(f"{home}: no maps of this model; compute them with `tfattr attribute`.")
+    common = set.intersection(*found)
+    order = ["saliency", "grad_input", "elrp"]
+    return [method for method in order if method in common] + sorted(common.difference(order))
