@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -35,9 +33,7 @@ def test_structure_at_the_papers_size(case: Case) -> None:
 
 
 @pytest.fixture(scope="module")
-def loaded(
-    case: Case, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[np.ndarray, np.ndarray, Trunk]]:
+def loaded(case: Case, tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndarray, Trunk]:
     """A batch, what a TF1 session with a Saver makes of it, and the Trunk of the same file."""
     shapes = case.reduced_shapes or case.shapes
     folder = tmp_path_factory.mktemp(case.id)
@@ -69,7 +65,7 @@ def loaded(
     )
     for path in folder.iterdir():
         path.unlink()
-    yield x, by_session, trunk
+    return x, by_session, trunk
 
 
 def test_session_and_trunk_agree(loaded: tuple[np.ndarray, np.ndarray, Trunk]) -> None:

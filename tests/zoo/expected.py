@@ -254,10 +254,9 @@ def inpainting() -> Shapes:
 def inpainting_rest() -> Shapes:
     """What the generator has after ``allconv12``."""
     shapes: Shapes = {}
-    for entry in (
-        "allconv13_upsample/allconv13_upsample_conv 3 128 64|allconv14 3 64 64|"
-        "allconv15_upsample/allconv15_upsample_conv 3 64 32|allconv16 3 32 16|allconv17 3 16 3"
-    ).split("|"):
+    layers = "allconv13_upsample/allconv13_upsample_conv 3 128 64|allconv14 3 64 64|"
+    layers += "allconv15_upsample/allconv15_upsample_conv 3 64 32|allconv16 3 32 16|allconv17 3 16 3"
+    for entry in layers.split("|"):
         name, *sizes = entry.split()
         shapes.update(biased(f"inpaint_net/{name}", *map(int, sizes), names=("kernel", "bias")))
     return shapes

@@ -22,7 +22,11 @@ def values(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str, np.n
         elif len(shape) < 2:
             array = 0.2 * rng.standard_normal(shape)
         else:
-            fan_in = shape[0] * shape[1] * (1 if "depthwise" in name else shape[2]) if len(shape) == 4 else shape[0]
+            fan_in = (
+                shape[0] * shape[1] * (1 if "depthwise" in name else shape[2])
+                if len(shape) == 4
+                else shape[0]
+            )
             array = rng.standard_normal(shape, np.float32) * np.float32(np.sqrt(2.0 / fan_in))
         made[name] = np.asarray(array, np.float32)
     return made

@@ -13,12 +13,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
-from tfattr.zoo.layers import pool_kernel
+from tfattr.zoo.layers import SLIM_INFERENCE, pool_kernel
 
 Convolution = tuple  # (name, channels, kernel) or (name, channels, kernel, stride)
 Branch = Sequence[Convolution]
 
-BATCH_NORM = {"is_training": False, "decay": 0.9997, "epsilon": 0.001}  # no gamma: slim's default
+BATCH_NORM = {**SLIM_INFERENCE, "decay": 0.9997, "epsilon": 0.001}  # no gamma: slim's default
 
 MIXED_5B: tuple[Branch, ...] = (
     (("Conv2d_1x1", 96, 1),),

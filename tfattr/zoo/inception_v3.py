@@ -32,7 +32,7 @@ def build(
 
     head = {"activation_fn": None, "normalizer_fn": None}
     with (
-        slim.arg_scope(inception_v3.inception_v3_arg_scope()),
+        slim.arg_scope(inception_v3.inception_v3_arg_scope(updates_collections=None)),
         slim.arg_scope([slim.batch_norm, slim.dropout], is_training=False),
         tf.compat.v1.variable_scope(scope) as outer,
     ):

@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+# Batch norm in inference has nothing to update; told so, slim builds it without the legacy Keras layer, whose
+# time grows with the square of the number of variables.
+SLIM_INFERENCE = {"is_training": False, "updates_collections": None}
+
 _INITIALIZER = tf.compat.v1.glorot_uniform_initializer
 _ZEROS = tf.compat.v1.zeros_initializer
 _ONES = tf.compat.v1.ones_initializer

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
-from tfattr.zoo.layers import pool_kernel
+from tfattr.zoo.layers import SLIM_INFERENCE, pool_kernel
 
 # (stride, pointwise depth at multiplier 1) of the 13 depthwise + pointwise pairs.
 SEPARABLE = (
@@ -25,7 +25,7 @@ SEPARABLE = (
     (2, 1024),
     (1, 1024),
 )
-BATCH_NORM = {"is_training": False, "center": True, "scale": True, "decay": 0.9997, "epsilon": 0.001}
+BATCH_NORM = {**SLIM_INFERENCE, "center": True, "scale": True, "decay": 0.9997, "epsilon": 0.001}
 
 
 def build(

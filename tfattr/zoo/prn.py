@@ -11,8 +11,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
+from tfattr.zoo.layers import SLIM_INFERENCE
 
-BATCH_NORM = {"is_training": False, "center": True, "scale": True, "decay": 0.999, "epsilon": 0.001}
+BATCH_NORM = {**SLIM_INFERENCE, "center": True, "scale": True, "decay": 0.999, "epsilon": 0.001}
 WIDTHS = (32, 64, 128, 256, 512)  # two blocks each, the first of stride 2
 
 

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from tfattr.compat.slim import slim
 from tfattr.errors import SettingsError
+from tfattr.zoo.layers import SLIM_INFERENCE
 
-# Units of the four blocks.
-UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BATCH_NORM = {**SLIM_INFERENCE, "center": True, "scale": True, "decay": 0.997, "epsilon": 1e-5}
+UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # of the four blocks
 
 
 def build(
@@ -35,7 +36,7 @@ def build(
     from tf_slim.nets import resnet_v1
 
     scope = scope or f"resnet_v1_{depth}"
-    with slim.arg_scope(resnet_v1.resnet_arg_scope()):
+    with slim.arg_scope(inference_scope()):
         net, end_points = resnet_v1.resnet_v1(
             images, blocks(depth), is_training=False, global_pool=True, scope=scope
         )
@@ -51,6 +52,13 @@ def build(
             end_points["Logits"] = net
             end_points["Predictions"] = slim.softmax(net, scope="predictions")
     return net, end_points
+
+
+def inference_scope() -> dict[Any, Any]:
+    """TF-Slim's ResNet argument scope for inference (its padding, batch norm and activations)."""
+    unit = {"activation_fn": tf.nn.relu, "normalizer_fn": slim.batch_norm, "normalizer_params": BATCH_NORM}
+    with slim.arg_scope([slim.conv2d], **unit), slim.arg_scope([slim.max_pool2d], padding="SAME") as scope:
+        return scope
 
 
 def blocks(depth: int, strides: tuple[int, int, int, int] = (2, 2, 2, 1)) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
-from tfattr.zoo.resnet_v1 import blocks
+from tfattr.zoo.resnet_v1 import blocks, inference_scope
 
 CODE_CHANNELS = 8
 
@@ -31,12 +31,11 @@ def build(images: tf.Tensor, *, feedforward: bool = False) -> tuple[tf.Tensor, d
 def _encoder(images: tf.Tensor, *, flat: bool) -> tuple[tf.Tensor, dict[str, Any]]:
     from tf_slim.nets import resnet_v1
 
-    with slim.arg_scope(resnet_v1.resnet_arg_scope(batch_norm_decay=0.9)):
+    with slim.arg_scope(inference_scope()):
         net, end_points = resnet_v1.resnet_v1(
             images, blocks(50, (2, 2, 1, 1)), is_training=False, global_pool=False, scope="encoder"
         )
-        with slim.arg_scope([slim.batch_norm], is_training=False):
-            net = slim.conv2d(net, CODE_CHANNELS, [3, 3], scope="compress1")
+        net = slim.conv2d(net, CODE_CHANNELS, [3, 3], scope="compress1")
     if flat:
         size = net.shape[1] * net.shape[2] * net.shape[3]
         net = tf.reshape(net, [-1, size], name="encoder/squeeze")
