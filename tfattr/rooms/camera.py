@@ -49,16 +49,6 @@ def pose(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return np.stack([right, np.cross(forward, right), forward])
 
 
-def _clear(position: np.ndarray, scene: Scene, margin: float) -> bool:
-    for piece in scene.pieces:
-        if piece.category in ("wall", "floor", "ceiling", "rug"):
-            continue
-        low, high = piece.bounds()
-        if np.all(position > low - margin) and np.all(position < high + margin):
-            return False
-    return True
-
-
 def candidates(rng: np.random.Generator, scene: Scene, count: int) -> list[Camera]:
     """Views of a room, best first: each looks at a furniture piece from near the wall behind the camera.
 
@@ -69,10 +59,12 @@ def candidates(rng: np.random.Generator, scene: Scene, count: int) -> list[Camer
     weights = np.array([FOCUS_WEIGHT[piece.category] for _, piece in objects])
     _, sizes = np.unique([piece.category for _, piece in objects], return_inverse=True)
     weights = weights / np.bincount(sizes)[sizes]
+    centres = [piece.bounds().mean(0) for _, piece in objects]
+    open_ = ("wall", "floor", "ceiling", "rug")
+    solid = np.array([piece.bounds() for piece in scene.pieces if piece.category not in open_])
     found, prize = [], []
     for _ in range(count * 40):
-        _, piece = objects[int(rng.choice(len(objects), p=weights / weights.sum()))]
-        target = piece.bounds().mean(0) + rng.normal(0, 0.12, 3)
+        target = centres[int(rng.choice(len(objects), p=weights / weights.sum()))] + rng.normal(0, 0.12, 3)
         position = np.array([*(rng.uniform(0.15, 0.85, 2) * scene.room[:2, 1]), rng.uniform(0.9, 1.8)])
         away = target - position
         flat = np.hypot(away[0], away[1])
@@ -80,7 +72,8 @@ def candidates(rng: np.random.Generator, scene: Scene, count: int) -> list[Camer
             continue
         yaw = np.arctan2(away[1], away[0]) + np.radians(rng.normal(0, 5))
         quarter = np.round(yaw / (np.pi / 2)) * (np.pi / 2)
-        if abs(yaw - quarter) > np.radians(40) or not _clear(position, scene, 0.3):
+        blocked = ((position > solid[:, 0] - 0.3) & (position < solid[:, 1] + 0.3)).all(1).any()
+        if abs(yaw - quarter) > np.radians(40) or blocked:
             continue
         pitch = np.clip(np.arctan2(away[2], flat), np.radians(-30), np.radians(10)) + np.radians(
             rng.normal(0, 3)

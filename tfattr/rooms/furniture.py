@@ -24,7 +24,7 @@ class Piece:
     parts: list[tuple[Mesh, Material]]
 
     def moved(self, matrix: np.ndarray) -> Piece:
-        """The piece under a 4x4 affine map."""
+        """The piece under a rigid 4x4 map."""
         return Piece(self.category, [(mesh.moved(matrix), material) for mesh, material in self.parts])
 
     def raised(self, height: float) -> Piece:

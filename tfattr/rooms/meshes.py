@@ -17,12 +17,9 @@ class Mesh:
     faces: np.ndarray
 
     def moved(self, matrix: np.ndarray) -> Mesh:
-        """The mesh under a 4x4 affine map (normals by the inverse transpose)."""
-        linear = matrix[:3, :3]
-        normals = self.normals @ np.linalg.inv(linear)
-        normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-        faces = self.faces if np.linalg.det(linear) > 0 else self.faces[:, ::-1]
-        return Mesh(self.vertices @ linear.T + matrix[:3, 3], normals, self.uv, faces)
+        """The mesh under a rigid 4x4 map (rotation and translation)."""
+        turn = matrix[:3, :3].T
+        return Mesh(self.vertices @ turn + matrix[:3, 3], self.normals @ turn, self.uv, self.faces)
 
 
 def join(meshes: list[Mesh]) -> Mesh:
@@ -47,20 +44,31 @@ def quad(corner, edge_u, edge_v) -> Mesh:
     return Mesh(vertices, np.tile(normal, (4, 1)), uv, np.array([[0, 1, 2], [0, 2, 3]]))
 
 
+# the six faces of the unit cube as quads: corner, first edge, second edge (normal = first x second, outwards)
+_CUBE = np.array(
+    [
+        [(0, 0, 0), (1, 0, 0), (0, 0, 1)],
+        [(1, 0, 0), (0, 1, 0), (0, 0, 1)],
+        [(1, 1, 0), (-1, 0, 0), (0, 0, 1)],
+        [(0, 1, 0), (0, -1, 0), (0, 0, 1)],
+        [(0, 0, 1), (1, 0, 0), (0, 1, 0)],
+        [(0, 1, 0), (1, 0, 0), (0, -1, 0)],
+    ],
+    float,
+)
+_CUBE_NORMALS = np.repeat(np.cross(_CUBE[:, 1], _CUBE[:, 2]), 4, axis=0)
+_CUBE_FACES = (4 * np.arange(6)[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])).reshape(-1, 3)
+_QUAD_UV = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], float)
+
+
 def box(low, high) -> Mesh:
     """An axis-aligned box with flat faces."""
-    (x0, y0, z0), (x1, y1, z1) = low, high
-    dx, dy, dz = (x1 - x0, 0, 0), (0, y1 - y0, 0), (0, 0, z1 - z0)
-    return join(
-        [
-            quad((x0, y0, z0), dx, dz),
-            quad((x1, y0, z0), dy, dz),
-            quad((x1, y1, z0), tuple(-np.array(dx)), dz),
-            quad((x0, y1, z0), tuple(-np.array(dy)), dz),
-            quad((x0, y0, z1), dx, dy),
-            quad((x0, y1, z0), dx, tuple(-np.array(dy))),
-        ]
-    )
+    low = np.asarray(low, float)
+    size = np.asarray(high, float) - low
+    corner, u, v = (_CUBE * size).transpose(1, 0, 2)
+    vertices = low + np.stack([corner, corner + u, corner + u + v, corner + v], axis=1).reshape(-1, 3)
+    lengths = np.stack([np.abs(u).sum(1), np.abs(v).sum(1)], axis=1)
+    return Mesh(vertices, _CUBE_NORMALS, (_QUAD_UV * lengths[:, None]).reshape(-1, 2), _CUBE_FACES)
 
 
 def frustum(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -91,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--splits", nargs="+", default=["val", "train", "test", "probe", "train_b"])
     parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each")
     args = parser.parse_args(argv)
+    # a plain kill must take the worker processes along
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         mitsuba()
         render_splits(args.data, args.splits, args.jobs, report=lambda text: print(text, flush=True))

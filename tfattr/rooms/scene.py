@@ -30,12 +30,17 @@ class PointLight:
 
 @dataclass
 class Scene:
-    """Pieces (an instance each), point lights and the box of the room [3,2] (metres)."""
+    """Pieces (an instance each), lights and the box of the room [3,2] (metres).
+
+    Outdoors ``sky`` is the radiance of the sky (linear RGB) and ``sun`` a direction of light and its irradiance.
+    """
 
     room_type: str
     room: np.ndarray
     pieces: list[Piece] = field(default_factory=list)
     lights: list[PointLight] = field(default_factory=list)
+    sky: tuple[float, float, float] | None = None
+    sun: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
 
     def objects(self) -> list[tuple[int, Piece]]:
         """(instance, piece) of the furniture, without walls, floor, windows, doors, rugs and clutter."""

@@ -84,11 +84,17 @@ def load(scene: Scene) -> Loaded:
             "position": list(lamp.position),
             "intensity": {"type": "rgb", "value": list(lamp.intensity)},
         }
+    if scene.sky is not None:
+        content["sky"] = {"type": "constant", "radiance": {"type": "rgb", "value": list(scene.sky)}}
+    if scene.sun is not None:
+        direction, strength = scene.sun
+        irradiance = {"type": "rgb", "value": list(strength)}
+        content["sun"] = {"type": "directional", "direction": list(direction), "irradiance": irradiance}
     categories = np.array([0] + [CATEGORY_ID[p.category] for p in scene.pieces], np.uint8)
     return Loaded(mi.load_dict(content), names, meshes, materials, owner, categories)
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=512)
 def _surface(material: Material):
     # a building's materials serve many rooms: each is handed to mitsuba once
     mi = mitsuba()

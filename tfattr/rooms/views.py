@@ -15,7 +15,7 @@ from tfattr.rooms.scene import room_scene, seeded
 from tfattr.rooms.tasks import IMAGE_SIZE
 
 #: Path-tracing samples a pixel.
-SAMPLES = 20
+SAMPLES = 16
 #: Pictures of one room: other cameras, other light, the same furniture.
 VIEWS_PER_ROOM = 2
 

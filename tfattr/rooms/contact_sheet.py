@@ -1,0 +1,116 @@
+"""A picture of pictures: a few images beside all twenty labels.
+
+``python -m tfattr.rooms.contact_sheet --data DIR --split val --out sheet.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfattr.errors import TfattrError
+from tfattr.rooms import labels
+from tfattr.rooms.categories import OBJECTS, ROOM_TYPES
+from tfattr.rooms.dataset import load
+from tfattr.rooms.inputs import network_input
+from tfattr.rooms.tasks import TASKS, Task
+
+
+def label_picture(task: Task, label: np.ndarray) -> np.ndarray | None:
+    """One label [64,64,...] as a displayable array (RGB in [0,1] or one channel), None for numbers and classes."""
+    if task.kind == "segmentation":
+        return label / (task.channels - 1)
+    if task.kind != "dense":
+        return None
+    low, high = task.range
+    unit = np.clip((label - low) / (high - low), 0, 1)
+    if task.channels in (1, 3):
+        return unit.squeeze(-1) if task.channels == 1 else unit
+    if task.channels == 2:
+        return np.concatenate([unit, np.full_like(unit[..., :1], 0.5)], axis=-1)
+    # affinities: two short-range directions and one long-range one
+    return unit[..., [0, 1, 6]]
+
+
+def label_text(task: Task, label: np.ndarray) -> str:
+    """A number or class label in words."""
+    if task.name == "class_1000":
+        return OBJECTS[int(label)]
+    if task.name == "class_places":
+        return ROOM_TYPES[int(label)].replace("_", " ")
+    if task.name == "room_layout":
+        raw = label * labels.LAYOUT_SCALE + labels.LAYOUT_OFFSET
+        angles = np.degrees(raw[6:])
+        return "centre {:.1f} {:.1f} {:.1f}\nsize {:.1f} {:.1f} {:.1f}\n".format(
+            *raw[:6]
+        ) + "yaw {:.0f} pitch {:.0f} roll {:.0f}".format(*angles)
+    return "\n".join("{:+.2f} {:+.2f} {:+.2f}".format(*row) for row in label.reshape(3, 3))
+
+
+def contact_sheet(data: str | Path, split: str, images: Sequence[int]):
+    """A matplotlib figure: a row an image of ``images`` (numbers in the split), a column a task."""
+    from matplotlib.figure import Figure
+
+    arrays = load(data, split, limit=max(images) + 1)
+    names = list(TASKS)
+    figure = Figure(figsize=(1.15 * (len(names) + 1), 1.25 * len(images)))
+    axes = figure.subplots(len(images), len(names) + 1, squeeze=False)
+    noise = np.random.default_rng(0)
+    for row, index in enumerate(images):
+        axes[row, 0].imshow(arrays["rgb"][index])
+        axes[row, 0].set_ylabel(str(arrays["image_id"][index]), fontsize=5)
+        for column, name in enumerate(names, start=1):
+            task, label, axis = TASKS[name], arrays[name][index], axes[row, column]
+            shown = label_picture(task, label)
+            if task.input in ("noisy", "hole"):
+                # the label is the picture itself: the input says more
+                shown = (network_input(arrays["rgb"][index : index + 1], task.input, noise)[0] + 1) / 2
+            if shown is None:
+                axis.text(
+                    0.5,
+                    0.5,
+                    label_text(task, label),
+                    ha="center",
+                    va="center",
+                    fontsize=5,
+                    transform=axis.transAxes,
+                )
+            else:
+                axis.imshow(shown, cmap="tab20" if task.kind == "segmentation" else "viridis", vmin=0, vmax=1)
+    for axis, title in zip(axes[0], ["image", *names]):
+        axis.set_title(title, fontsize=6)
+    for axis in axes.ravel():
+        axis.set_xticks([])
+        axis.set_yticks([])
+    figure.subplots_adjust(left=0.02, right=0.995, top=0.95, bottom=0.01, wspace=0.04, hspace=0.04)
+    return figure
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The module's command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tfattr.rooms.contact_sheet", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--images", type=int, nargs="+", default=[0, 7, 14, 21, 28, 35, 42, 49])
+    parser.add_argument("--out", required=True, help="PNG to write")
+    args = parser.parse_args(argv)
+    try:
+        figure = contact_sheet(args.data, args.split, args.images)
+    except TfattrError as error:
+        print(error, file=sys.stderr)
+        return 2
+    temporary = f"{args.out}.{os.getpid()}.png"
+    figure.savefig(temporary, dpi=150)
+    os.replace(temporary, args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
