@@ -40,9 +40,10 @@ CURVATURE_SCALE = 8.0
 #: Pixel offsets (row, column) of the affinity channels of segment2d and segment25d.
 AFFINITY_OFFSETS = tuple((r * dy, r * dx) for r in (3, 8) for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)))
 AFFINITY_CHANNELS = len(AFFINITY_OFFSETS)
-#: Offset and scale of the nine room_layout numbers: centre (right, up, forward) m, extents m, yaw/pitch/roll rad.
-LAYOUT_OFFSET = np.array([0.0, 0.0, 1.5, 4.5, 2.7, 4.5, 0.0, -0.15, 0.0], np.float32)
-LAYOUT_SCALE = np.array([0.8, 0.3, 0.5, 1.0, 0.25, 1.0, 0.4, 0.12, 0.05], np.float32)
+#: Offset and scale of the nine room_layout numbers: centre (right, up, forward) and extents in metres, then
+#: yaw, pitch, roll in radians. About the mean and spread of the training rooms.
+LAYOUT_OFFSET = np.array([0.0, 0.0, 1.0, 4.1, 2.7, 4.2, 0.0, -0.28, 0.0], np.float32)
+LAYOUT_SCALE = np.array([0.8, 0.3, 0.4, 0.7, 0.2, 0.7, 0.4, 0.19, 0.045], np.float32)
 
 
 def autoencoder(a: Arrays) -> np.ndarray:
@@ -84,8 +85,8 @@ def keypoint2d(a: Arrays) -> np.ndarray:
     best = np.zeros_like(grey)
     for sigma in (1.5, 2.5):
         width = (0, sigma, sigma)
-        yy = ndimage.gaussian_filter(grey, width, order=(0, 2, 0), mode="nearest")
-        xx = ndimage.gaussian_filter(grey, width, order=(0, 0, 2), mode="nearest")
+        yy = ndimage.gaussian_filter(grey, width, order=(0, 2, 0), mode="nearest", truncate=6)
+        xx = ndimage.gaussian_filter(grey, width, order=(0, 0, 2), mode="nearest", truncate=6)
         xy = ndimage.gaussian_filter(grey, width, order=(0, 1, 1), mode="nearest")
         best = np.maximum(best, sigma**4 * (xx * yy - (0.9 * xy) ** 2))
     return np.tanh(10 * np.sqrt(best))[..., None].astype(np.float32)
@@ -127,8 +128,8 @@ def reshade(a: Arrays) -> np.ndarray:
     """White Lambertian shading by one point light at the camera, [N,H,W,1] in [0,1].
 
     Taskonomy: reshading, "the shading function due to having a single point light at the camera origin,
-    multiplied by a constant albedo". Cosine of the normal and the viewing ray over (1 + (d/4)^2), a light with
-    fall-off; 0 where there is no surface.
+    multiplied by a constant albedo". Cosine of the normal and the viewing ray over 1 + (d/4)^2, a light that
+    falls off with the distance d in metres.
     """
     rays = pixel_rays(a["K"], a["depth"].shape[1:])
     rays = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
@@ -152,10 +153,11 @@ def edge3d(a: Arrays) -> np.ndarray:
 
     Taskonomy: 3D (occlusion) edges, "edges in the depth image ... do not depend on texture". A neighbour's
     depth is compared with what the pixel's own tangent plane predicts there (so slanted planes give none);
-    1 - exp(-relative jump / 0.1), the largest of the four neighbours, smoothed by 0.7 pixel.
+    the largest relative jump of the four neighbours, less 0.03 (creases), as 1 - exp(-jump / 0.1), smoothed
+    by 0.7 pixel.
     """
     jump = plane_residual(a["depth"], a["normal"], a["K"])
-    return _smooth(1 - np.exp(-jump / 0.1), 0.7)[..., None].astype(np.float32)
+    return _smooth(1 - np.exp(-np.maximum(jump - 0.03, 0) / 0.1), 0.7)[..., None].astype(np.float32)
 
 
 def keypoint3d(a: Arrays) -> np.ndarray:

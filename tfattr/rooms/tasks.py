@@ -18,7 +18,7 @@ from tfattr.rooms.categories import CATEGORIES, OBJECTS, ROOM_TYPES
 #: Side of a rendered image, pixels.
 IMAGE_SIZE = 64
 
-#: Rows and columns that ``inpainting_whole`` does not see: top, bottom, left, right (bottom and right exclusive).
+#: What ``inpainting_whole`` does not see: top, bottom, left, right (bottom and right exclusive), pixels.
 CENTRE_HOLE = (16, 48, 16, 48)
 
 
@@ -31,7 +31,7 @@ class Task:
     - ``dense``: float32 [N,64,64,channels], values in ``range``; regression.
     - ``segmentation``: int32 [N,64,64], ids in [0, channels).
     - ``classification``: int32 [N], ids in [0, channels).
-    - ``vector``: float32 [N,channels], each about zero mean and unit scale.
+    - ``vector``: float32 [N,channels], of order one (layout standardised, vanishing directions unit vectors).
 
     ``input`` names the network input (see :mod:`tfattr.rooms.inputs`): ``low_sat`` (clip to [.1,.9]),
     ``plain``, ``L`` (lightness only, 1 channel), ``noisy`` (low_sat of a noisy picture), ``hole`` (plain
