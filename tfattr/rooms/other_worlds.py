@@ -7,9 +7,9 @@ import numpy as np
 from tfattr.rooms import furniture as make
 from tfattr.rooms import materials as mat
 from tfattr.rooms.camera import Camera, pose
-from tfattr.rooms.furniture import Piece
 from tfattr.rooms.materials import Material
 from tfattr.rooms.meshes import Mesh, box, ellipsoid, frustum, quad, rotation_z
+from tfattr.rooms.pieces import Piece
 from tfattr.rooms.scene import PointLight, Scene, seeded
 
 
