@@ -29,7 +29,8 @@ def gradient_function(trunk: Trunk, target: str) -> Gradient:
             score = tf.reduce_sum(y) if target == "sum" else 0.5 * tf.reduce_sum(y * y)
         return tape.gradient(score, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-    return gradient
+    # The one concrete function: TensorFlow counts retracings over all models otherwise, and warns.
+    return gradient.get_concrete_function()
 
 
 def saliency(gradient: tf.Tensor) -> tf.Tensor:

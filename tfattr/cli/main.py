@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
         warnings.filterwarnings(
             "ignore", category=UserWarning, module=r"(tensorflow|keras|tf_slim|innvestigate)\b"
         )
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.showwarning = _show_warning
     try:
         cli.main(args=arguments, prog_name="tfattr", standalone_mode=False)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm.auto import tqdm
 
-from tfattr.affinity import AffinityResult, AffinityState, affinity_from_records, similarity_tree
+from tfattr.affinity import (
+    AffinityResult,
+    AffinityState,
+    AffinityWarning,
+    affinity_from_records,
+    similarity_tree,
+)
 from tfattr.errors import RecordsError
-from tfattr.records import RunManifest, map_directory
+from tfattr.records import RunManifest, map_directory, whole_file
 
 AFFINITY_NAME = "affinity.npz"
 
@@ -81,7 +89,16 @@ def analyse(
     trees = {}
     if len(result.models) > 1:
         for method, matrix in result.affinity.items():
+            if not np.isfinite(matrix).all():
+                warnings.warn(
+                    f"no tree by {method}: some pairs of models have no image on which both maps are usable.",
+                    AffinityWarning,
+                    stacklevel=2,
+                )
+                continue
             trees[method] = similarity_tree(matrix, result.models, linkage)
+            with whole_file(run / f"tree_{method}.nwk") as temporary:
+                temporary.write_text(trees[method].to_newick() + "\n", encoding="utf-8")
     draw(run, result, trees, groups or {})
     return result
 

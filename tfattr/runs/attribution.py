@@ -25,6 +25,7 @@ from tfattr.records import (
     remove_unfinished,
 )
 from tfattr.runs.feed import batches, default_batch_size
+from tfattr.runs.pictures import save_previews
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def attribute_zoo(
     layout = ShardLayout(len(survey.images), records.images_per_shard)
     settings = run_settings(attribution, records)
     manifest = _opened(out, RunManifest.make([], survey, settings))
+    save_previews(out, survey.images)
     bar = tqdm(
         total=len(models) * len(survey.images),
         unit="image",

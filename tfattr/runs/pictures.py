@@ -1,0 +1,63 @@
+"""The pictures of a run: matrices, trees, and maps of a few images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from tfattr.affinity import AffinityResult, Tree
+from tfattr.figures import affinity_figure, maps_figure, save_figure, tree_figure
+from tfattr.probe import ProbeImage, read_photo
+from tfattr.records import find_shards, map_directory, read_shard, whole_file
+from tfattr.trunk.preprocessing import Preprocessing
+
+PREVIEWS_NAME = "previews.npz"
+_PREVIEW_SIDE = 192
+_SHOWN = 3
+TITLES = {"saliency": "saliency", "grad_input": "gradient * input", "elrp": "epsilon-LRP"}
+
+
+def save_previews(run: Path, images: Sequence[ProbeImage]) -> None:
+    """Keep the first probe images, small, so that maps can be drawn without the photographs."""
+    path = run / PREVIEWS_NAME
+    if path.exists():
+        return
+    frame = Preprocessing((_PREVIEW_SIDE, _PREVIEW_SIDE), range="[0,255]")
+    chosen = images[:_SHOWN]
+    photos = frame([read_photo(image.path) for image in chosen]).round().astype(np.uint8)
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, photos=photos, ids=np.array([image.id for image in chosen], dtype=str))
+
+
+def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: Mapping[str, str]) -> None:
+    """Write ``figures/affinity_<method>.png``, ``tree_<method>.png`` and ``maps.png`` of a run."""
+    folder = run / "figures"
+    for method, matrix in result.affinity.items():
+        title = f"affinity by {TITLES.get(method, method)}, {result.images[method]} images"
+        # A tree needs two models, and every affinity defined.
+        order = "tree" if method in trees else None
+        save_figure(
+            affinity_figure(matrix, result.models, title, order=order, groups=groups),
+            folder / f"affinity_{method}.png",
+        )
+        if method in trees:
+            title = f"similarity tree by {TITLES.get(method, method)}, {trees[method].method} linkage"
+            save_figure(tree_figure(trees[method], title, groups=groups), folder / f"tree_{method}.png")
+    previews = run / PREVIEWS_NAME
+    if previews.exists():
+        with np.load(previews, allow_pickle=False) as kept:
+            photos, ids = list(kept["photos"]), [str(name) for name in kept["ids"]]
+        maps = {
+            model: {method: _first_maps(run, model, method, len(photos)) for method in result.methods}
+            for model in result.models
+        }
+        captions = [Path(name).stem for name in ids]
+        save_figure(maps_figure(photos, maps, captions=captions), folder / "maps.png")
+
+
+def _first_maps(run: Path, model: str, method: str, count: int) -> np.ndarray:
+    shards = find_shards(map_directory(run, model, method))
+    return np.stack([record.map for record in islice(read_shard(shards[0]), count)])
