@@ -128,7 +128,7 @@ _FAMILIES = (
         "fcn",
         output="conv8",
         size=(512, 512),
-        options={"num_classes": 21, "depth_multiplier": 1.0},
+        options={"num_classes": 21, "depth_multiplier": 1.0, "mean": (123.68, 116.779, 103.939)},
     ),
     _family(
         "tinyface",

@@ -1,0 +1,81 @@
+"""An original becomes a Trunk: its checkpoint found, checked, converted if need be, built and cut."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfattr.errors import ModelFileError
+from tfattr.zoo import cache
+from tfattr.zoo.originals import Entry, entry
+from tfattr.zoo.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+CONVERTED = {"tinyface": (".mat", ".pkl", ".pickle"), "fcrn": (".npy",)}
+
+
+def load(
+    name: str,
+    checkpoint: str | os.PathLike[str] | None = None,
+    *,
+    crop: str = "square",
+    **options: Any,
+) -> Trunk:
+    """An original as a Trunk, cut at the paper's layer.
+
+    ``name``: an id of :func:`tfattr.zoo.entries`, e.g. ``"taskonomy/curvature"``. ``checkpoint``: a file of
+    one's own (a V2 prefix, a V1 file; a ``.mat`` or pickle for Tiny Face, an ``.npy`` for FCRN); None takes
+    the cache's. ``crop``: ``square`` or ``native``. ``options``: of the builder, e.g. ``mask="zero"``. Raises
+    ModelFileError where the weights are missing or another net's, SettingsError for an unknown name.
+    """
+    found = model_spec(entry(name), checkpoint, crop=crop, **options)
+    if found.builder == "inpainting":
+        from tfattr.trunk.freeze import open_checkpoint
+        from tfattr.zoo.inpainting import check_checkpoint
+
+        if not os.path.exists(f"{found.path}.index"):
+            open_checkpoint(found.path)  # says what is missing
+        check_checkpoint(found.path)
+    trunk = found.load()
+    trunk.provenance["original"] = entry(name).id
+    return trunk
+
+
+def model_spec(
+    original: Entry, checkpoint: str | os.PathLike[str] | None = None, *, crop: str = "square", **options: Any
+) -> ModelSpec:
+    """The original as a zoo's model, its checkpoint looked up and, where it is no checkpoint, converted.
+
+    Raises ModelFileError where the weights are missing or cannot be read.
+    """
+    prefix = os.fspath(checkpoint) if checkpoint is not None else cache.locate(original)
+    changes: dict[str, Any] = {}
+    if prefix.lower().endswith(CONVERTED.get(original.family, ("\0",))):
+        prefix, changes = _convert(original, prefix)
+    return ModelSpec(
+        name=original.name,
+        source="checkpoint",
+        path=prefix,
+        preprocessing=original.preprocessing(crop, **changes),
+        builder=original.family,
+        options={**original.options, **options},
+        task=original.task,
+        group=original.group,
+    )
+
+
+def _convert(original: Entry, path: str) -> tuple[str, dict[str, Any]]:
+    """A checkpoint in the cache with the tensors of a foreign file, and what it says about the input."""
+    if not os.path.isfile(path):
+        raise ModelFileError(f"{path}: no such file; give the weights of {original.id}.")
+    from tfattr.trunk.freeze import sha256
+    from tfattr.zoo import convert
+
+    prefix = cache.folder(original) / "converted" / sha256([path])[:16] / Path(path).stem
+    if not os.path.exists(f"{prefix}.index"):
+        convert.write_checkpoint(convert.read(original.family, path), prefix)
+    mean = convert.stored_mean(prefix)
+    return str(prefix), {} if mean is None else {"mean": mean}

@@ -1,0 +1,125 @@
+"""The originals: the manifest's entries, by name and by zoo. Nothing here touches a weight file."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from tfattr import resources
+from tfattr.errors import SettingsError
+from tfattr.trunk.preprocessing import Preprocessing
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ZOOS = ("taskonomy", "collected", "merged")
+_FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias")
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file or Drive folder of an original.
+
+    ``urls``: mirrors of the same content. ``file``: its name below the model's folder. ``unpack``: ``tar``,
+    ``zip`` or empty. ``kind``: ``http``, ``drive`` (a file on Google Drive) or ``drive_folder``. ``sha256``:
+    hex digest, empty where unknown.
+    """
+
+    urls: tuple[str, ...]
+    file: str
+    unpack: str = ""
+    kind: str = "http"
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One original as the manifest describes it; the manifest's head says what each field means."""
+
+    id: str
+    zoo: str
+    family: str
+    title: str
+    task: str
+    group: str
+    trained_on: str
+    citation: str
+    licence: str
+    layer: str
+    target: str
+    shape: tuple[int, ...]
+    checkpoint: str
+    native: str
+    frame: Mapping[str, Any]
+    downloads: tuple[Download, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    pretrained: bool = False
+    by_hand: str = ""
+    unconfirmed: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The id behind the slash: the model's name in matrices, figures and folders."""
+        return self.id.rsplit("/", 1)[-1]
+
+    def preprocessing(self, crop: str = "square", **changes: Any) -> Preprocessing:
+        """The frame that the net is fed; ``crop`` is ``square`` (default) or ``native``."""
+        return Preprocessing(**{**self.frame, "crop": crop, **changes})
+
+
+@functools.lru_cache(maxsize=1)
+def _manifest() -> dict[str, Entry]:
+    content = tomllib.loads((resources.checkpoints() / "manifest.toml").read_text("utf-8"))
+    found = {}
+    for table in content["model"]:
+        table = {**content["family"].get(table["family"], {}), **table}
+        found[table["id"]] = _entry(table)
+    return found
+
+
+def _entry(table: dict[str, Any]) -> Entry:
+    # An empty list is how a model drops its family's clip.
+    frame = {key: table.pop(key) for key in _FRAME if key in table}
+    frame = {key: tuple(value) if isinstance(value, list) else value for key, value in frame.items()}
+    frame = {key: value for key, value in frame.items() if value != ()}
+    downloads = tuple(Download(**{**item, "urls": tuple(item["urls"])}) for item in table.pop("downloads"))
+    table["shape"] = tuple(table["shape"])
+    table["unconfirmed"] = tuple(table.get("unconfirmed", ()))
+    return Entry(frame=frame, downloads=downloads, **table)
+
+
+def entries(zoo: str | None = None) -> tuple[Entry, ...]:
+    """The originals of ``taskonomy`` (20), ``collected`` (18) or ``merged`` (38), in the paper's order.
+
+    None gives all 39. Raises SettingsError for another zoo.
+    """
+    every = tuple(_manifest().values())
+    if zoo is None:
+        return every
+    if zoo not in ZOOS:
+        raise SettingsError(f"There is no zoo {zoo!r} of originals; expected one of {', '.join(ZOOS)}.")
+    return tuple(entry for entry in every if entry.zoo and zoo in (entry.zoo, "merged"))
+
+
+def entry(name: str) -> Entry:
+    """The original of that id (``taskonomy/curvature``) or short name (``curvature``).
+
+    Raises SettingsError, which names the nearest ones, if there is none.
+    """
+    known = _manifest()
+    if name in known:
+        return known[name]
+    short = {item.name: item for item in known.values()}
+    if name in short:
+        return short[name]
+    near = get_close_matches(name, [*known, *short], n=3, cutoff=0.4) or [
+        "taskonomy/curvature",
+        "resnet_v1_50",
+    ]
+    raise SettingsError(f"There is no original named {name!r}; did you mean {', '.join(near)}?")
