@@ -11,7 +11,7 @@ import numpy as np
 from tfattr.affinity import AffinityResult, Tree
 from tfattr.figures import affinity_figure, maps_figure, save_figure, tree_figure
 from tfattr.probe import ProbeImage, read_photo
-from tfattr.records import find_shards, map_directory, read_shard, whole_file
+from tfattr.records import map_directory, read_maps, whole_file
 from tfattr.trunk.preprocessing import Preprocessing
 
 PREVIEWS_NAME = "previews.npz"
@@ -59,5 +59,5 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
 
 
 def _first_maps(run: Path, model: str, method: str, count: int) -> np.ndarray:
-    shards = find_shards(map_directory(run, model, method))
-    return np.stack([record.map for record in islice(read_shard(shards[0]), count)])
+    records = read_maps(map_directory(run, model, method))
+    return np.stack([record.map for record in islice(records, count)])

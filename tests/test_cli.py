@@ -1,0 +1,181 @@
+"""The command line: one sentence for what a user can cause, nothing half-written, quick help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tfattr.cli.main import main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Body(str):
+    """The text of a zoo file that cannot be used."""
+
+
+@pytest.fixture
+def call(capsys):
+    def call(*arguments: object) -> tuple[int, str, str]:
+        status = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as leaving:
+            status = leaving.code or 0
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+@pytest.fixture
+def zoo(shared, tmp_path):
+    def table(name: str, path: str, size: int, **keys: str) -> str:
+        lines = [
+            f'{key} = "{value}"'
+            for key, value in {"name": name, "color": "Y", "range": "[0,1]", **keys}.items()
+        ]
+        return "\n".join(
+            ["[[model]]", *lines, f'path = "{shared}/real/weights/{path}"', f"size = [{size}, {size}]"]
+        )
+
+    frozen = {"source": "frozen_graph", "input": "IteratorGetNext:0", "output": "NHWC_output:0"}
+    path = tmp_path / "zoo.toml"
+    path.write_text(
+        "\n\n".join(
+            [
+                table("espcn", "espcn/ESPCN_x2.pb", 32, **frozen),
+                table("fsrcnn", "fsrcnn_x2/FSRCNN_x2.pb", 32, **frozen),
+            ]
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def probe(shared, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in sorted((shared / "real/probe/coco").glob("*.jpg"))[:3]:
+        Image.open(path).resize((70, 60)).save(folder / path.name)
+    (folder / "notes.jpg").write_text("not a picture")
+    return folder
+
+
+def test_help_does_not_import_tensorflow():
+    code = (
+        "import sys; from tfattr.cli.main import cli\n"
+        "for command in [[], *[[name] for name in cli.commands]]:\n"
+        "    try: cli.main([*command, '--help'], standalone_mode=False)\n"
+        "    except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'innvestigate', 'matplotlib', 'scipy', 'keras'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ZOO is a TOML file" in done.stdout
+
+
+def test_run_then_its_steps(call, zoo, probe, tmp_path):
+    out = tmp_path / "out"
+    status, said, err = call("run", zoo, "--probe", probe, "--out", out, "--quiet")
+    assert status == 0, err
+    assert "2 models, 3 probe images (1 skipped)" in said
+    assert "notes.jpg" in err
+    assert (out / "figures" / "maps.png").exists()
+    status, said, _ = call("tree", out, "--method", "elrp", "--newick")
+    assert status == 0
+    assert said.strip().endswith(";")
+    assert "espcn" in said
+    status, said, _ = call("rank", out, "espcn")
+    assert said.split()[2] == "fsrcnn"
+    status, said, _ = call("affinity", out, "--grid", "8", "--authors-layout", "--quiet")
+    assert status == 0
+    assert (out / "affinity.mat").exists()
+    status, said, _ = call("attribute", zoo, "--probe", probe, "--out", out, "--quiet")
+    assert "are complete" in said
+
+
+def test_real_process_from_another_directory(zoo, probe, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tfattr.cli.main", "run", zoo.name, "--probe", "photos", "--out", "out",
+         "--methods", "saliency", "--limit", "2"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "affinity.npz").exists()
+
+
+def test_bad_input_is_one_clear_sentence(call, zoo, probe, shared, tmp_path):
+    (tmp_path / "empty").mkdir()
+    model = '[[model]]\nname = "a"\nsource = "frozen_graph"\npath = "x.pb"\ninput = "i:0"\noutput = "o:0"\n'
+    pose = f'[[model]]\nname = "a"\nsource = "frozen_graph"\npath = "{shared}/real/weights/pose/mobilenet_thin_graph_opt.pb"\n'
+    cases = [
+        (zoo, tmp_path / "absent", "no such directory or list of probe images"),
+        (zoo, tmp_path / "empty", "empty"),
+        (tmp_path / "absent.toml", probe, "cannot be read"),
+        ("nonsense", probe, "no such zoo"),
+        (Body("[[model"), probe, "not a TOML file"),
+        (Body(""), probe, "no table [[model]]"),
+        (Body(model + "size = [8, 8]\n" + model + "size = [8, 8]"), probe, "stands 2 times"),
+        (Body(model), probe, "'size' is missing"),
+        (Body(model + 'size = [8, 8]\ncolour = "RGB"'), probe, "did you mean 'color'"),
+        (Body(model.replace("frozen_graph", "torch") + "size = [8, 8]"), probe, "source is 'torch'"),
+        (Body(model + "size = [8, 8]"), probe, "x.pb: cannot be read"),
+        (
+            Body(pose + 'input = "image:0"\noutput = "Openpose/concat_stage9:0"\nsize = [96, 96]'),
+            probe,
+            "Openpose/concat_stage7:0",
+        ),
+    ]
+    for index, (zoo_path, probe_path, said) in enumerate(cases):
+        if isinstance(zoo_path, Body):
+            body, zoo_path = zoo_path, tmp_path / f"bad{index}.toml"
+            zoo_path.write_text(body)
+        status, _, err = call(
+            "run", zoo_path, "--probe", probe_path, "--out", tmp_path / f"out{index}", "--quiet"
+        )
+        lines = [line for line in err.splitlines() if not line.startswith("tfattr: skipped")]
+        assert status == 1, (said, err)
+        assert len(lines) == 1, err
+        assert lines[0].startswith("tfattr: ")
+        assert said in lines[0]
+        assert "Traceback" not in err
+
+
+def test_strict_stops_at_the_unreadable_image(call, zoo, probe, tmp_path):
+    status, _, err = call("run", zoo, "--probe", probe, "--out", tmp_path / "out", "--strict", "--quiet")
+    assert status == 1
+    assert "notes.jpg" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_debug_gives_the_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tfattr.cli.main", "tree", str(tmp_path), "--debug"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" in done.stderr
+    assert done.returncode != 0
+
+
+def test_inspect(call, shared):
+    weights = shared / "real/weights"
+    status, said, _ = call("inspect", weights / "pose/mobilenet_thin_graph_opt.pb")
+    assert status == 0
+    assert "image:0" in said
+    assert "Openpose/concat_stage7:0" in said
+    _, said, _ = call("inspect", weights / "retinex_decom/RetinexNet-tensorflow.meta")
+    assert "input_low:0" in said
+    _, said, _ = call("inspect", weights / "dped/iphone_orig.index", "--all")
+    assert "generator/W12" in said
+    assert "[9, 9, 64, 3]" in said
+    status, _, err = call("inspect", weights / "absent.pb")
+    assert status == 1
+    assert err.count("\n") == 1
