@@ -46,48 +46,47 @@ def label_text(task: Task, label: np.ndarray) -> str:
     if task.name == "room_layout":
         raw = label * labels.LAYOUT_SCALE + labels.LAYOUT_OFFSET
         angles = np.degrees(raw[6:])
-        return "centre {:.1f} {:.1f} {:.1f}\nsize {:.1f} {:.1f} {:.1f}\n".format(
+        return "centre\n{:.1f} {:.1f} {:.1f}\nsize\n{:.1f} {:.1f} {:.1f}\n".format(
             *raw[:6]
-        ) + "yaw {:.0f} pitch {:.0f} roll {:.0f}".format(*angles)
+        ) + "yaw {:.0f} pitch {:.0f}\nroll {:.0f}".format(*angles)
     return "\n".join("{:+.2f} {:+.2f} {:+.2f}".format(*row) for row in label.reshape(3, 3))
 
 
+def _show(axis, task: Task, label: np.ndarray, rgb: np.ndarray) -> None:
+    shown = label_picture(task, label)
+    if task.input in ("noisy", "hole"):
+        # the label is the picture itself: the input says more
+        shown = (network_input(rgb[None], task.input, np.random.default_rng(0))[0] + 1) / 2
+    if shown is None:
+        text = label_text(task, label)
+        axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=7, transform=axis.transAxes)
+    elif task.kind == "segmentation":
+        axis.imshow(shown, cmap="tab20", vmin=0, vmax=1)
+    else:
+        # one channel is stretched to its own range: depths of a room fill a third of the scale
+        axis.imshow(shown, cmap="viridis", vmin=shown.min(), vmax=shown.max())
+
+
 def contact_sheet(data: str | Path, split: str, images: Sequence[int]):
-    """A matplotlib figure: a row an image of ``images`` (numbers in the split), a column a task."""
+    """A matplotlib figure of ``images`` (numbers in the split): two rows an image, the picture and its 20 labels."""
     from matplotlib.figure import Figure
 
     arrays = load(data, split, limit=max(images) + 1)
-    names = list(TASKS)
-    figure = Figure(figsize=(1.15 * (len(names) + 1), 1.25 * len(images)))
-    axes = figure.subplots(len(images), len(names) + 1, squeeze=False)
-    noise = np.random.default_rng(0)
+    columns = 11
+    figure = Figure(figsize=(1.25 * columns, 2.8 * len(images)))
+    axes = figure.subplots(2 * len(images), columns, squeeze=False)
     for row, index in enumerate(images):
-        axes[row, 0].imshow(arrays["rgb"][index])
-        axes[row, 0].set_ylabel(str(arrays["image_id"][index]), fontsize=5)
-        for column, name in enumerate(names, start=1):
-            task, label, axis = TASKS[name], arrays[name][index], axes[row, column]
-            shown = label_picture(task, label)
-            if task.input in ("noisy", "hole"):
-                # the label is the picture itself: the input says more
-                shown = (network_input(arrays["rgb"][index : index + 1], task.input, noise)[0] + 1) / 2
-            if shown is None:
-                axis.text(
-                    0.5,
-                    0.5,
-                    label_text(task, label),
-                    ha="center",
-                    va="center",
-                    fontsize=5,
-                    transform=axis.transAxes,
-                )
-            else:
-                axis.imshow(shown, cmap="tab20" if task.kind == "segmentation" else "viridis", vmin=0, vmax=1)
-    for axis, title in zip(axes[0], ["image", *names]):
-        axis.set_title(title, fontsize=6)
+        cells = axes[2 * row : 2 * row + 2].ravel()
+        cells[0].imshow(arrays["rgb"][index])
+        cells[0].set_title(str(arrays["image_id"][index]), fontsize=7, pad=2)
+        for cell, (name, task) in zip(cells[1:], TASKS.items()):
+            _show(cell, task, arrays[name][index], arrays["rgb"][index])
+            cell.set_title(name, fontsize=7, pad=2)
+        cells[-1].axis("off")
     for axis in axes.ravel():
         axis.set_xticks([])
         axis.set_yticks([])
-    figure.subplots_adjust(left=0.02, right=0.995, top=0.95, bottom=0.01, wspace=0.04, hspace=0.04)
+    figure.subplots_adjust(left=0.005, right=0.995, top=0.985, bottom=0.005, wspace=0.04, hspace=0.16)
     return figure
 
 
@@ -98,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--images", type=int, nargs="+", default=[0, 7, 14, 21, 28, 35, 42, 49])
+    parser.add_argument("--images", type=int, nargs="+", default=[1, 12, 23, 34, 45, 56])
     parser.add_argument("--out", required=True, help="PNG to write")
     args = parser.parse_args(argv)
     try:
