@@ -30,7 +30,8 @@ def affinity_from_records(
         progress: called with 1 after each image (``tqdm.update`` fits).
 
     Returns:
-        The state; one image's maps of all models is all that is in memory at a time.
+        The state; one image's maps of all models is all that is in memory at a time, besides TensorFlow's
+        read buffers: at most 16 MiB, or the shard if smaller, for each model.
 
     Raises:
         RecordsError: missing or damaged shards, or models whose records are of different images.

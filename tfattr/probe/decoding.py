@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tfattr.errors import ProbeError
 
@@ -72,7 +72,7 @@ def decode_photo(data: bytes, name: str | os.PathLike[str], *, max_pixels: int =
         raise
     except Image.DecompressionBombError as error:
         raise UnreadablePhotoError(name, f"holds too many pixels ({error}); make it smaller") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnreadablePhotoError(
             name, f"is not an image of a known format (it starts with {data[:12]!r})"
         ) from error
