@@ -145,6 +145,14 @@ _FAMILIES = (
         color="Y",
         options={"dataset": "places365"},
     ),
+    _family(
+        "rooms_encoder",
+        "rooms_encoder",
+        output="code",
+        size=(64, 64),
+        range="[-1,1]",
+        options={"arch": "resnet", "prefix": ""},
+    ),
 )
 
 
