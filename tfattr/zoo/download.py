@@ -1,0 +1,191 @@
+"""One file from the web to its place: resumed, shown, checked, and there only when whole."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfattr.errors import ModelFileError
+
+if TYPE_CHECKING:
+    import requests
+
+BLOCK = 1 << 15  # what a cut connection loses at most
+ATTEMPTS = 3  # a cut connection is taken up again this many times before the next mirror
+TIMEOUT = (10, 60)  # seconds to connect, to wait for the next bytes
+
+
+class _CutError(Exception):
+    """The connection ended before the file did."""
+
+
+def download(urls: tuple[str, ...], target: Path, sha256: str = "", *, progress: bool = True) -> str:
+    """Fetches the first mirror that answers and returns the file's sha256 (hex).
+
+    The bytes go to ``<target>.part``, which a later call takes up where it ended (HTTP Range), and get their
+    name only when whole and, where ``sha256`` is known, equal to it. Raises ModelFileError in one sentence:
+    no mirror answers, the connection is cut again and again, the disk is full, the content is another.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    reasons = []
+    for url in urls:
+        try:
+            _from_mirror(url, target, progress)
+        except _CutError as error:
+            reasons.append(f"{url}: {error}")
+            continue
+        digest = file_sha256(_part(target))
+        if sha256 and digest != sha256:
+            _discard(target)
+            reasons.append(f"{url}: its sha256 is {digest}, expected {sha256}, so it was not kept")
+            continue
+        _validator(target).unlink(missing_ok=True)
+        os.replace(_part(target), target)
+        return digest
+    raise ModelFileError(
+        f"{'; '.join(reasons)}; run the same command again, or put the file by hand at {target}."
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """A full or read-only disk, said as one sentence about ``what``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        raise ModelFileError(
+            f"{what}: cannot be written, {reason}; make room or set TFATTR_HOME to another directory, then run "
+            "the same command again."
+        ) from error
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
+
+
+def _validator(target: Path) -> Path:
+    """Beside the part: the ETag or date of the content that it is a part of."""
+    return target.with_name(f"{target.name}.part.etag")
+
+
+def _discard(target: Path) -> None:
+    _part(target).unlink(missing_ok=True)
+    _validator(target).unlink(missing_ok=True)
+
+
+def _from_mirror(url: str, target: Path, progress: bool) -> None:
+    import requests
+
+    reason = "no attempt was made"
+    for _ in range(ATTEMPTS):
+        try:
+            _attempt(url, target, progress)
+            return
+        except requests.HTTPError as error:
+            response = error.response
+            raise _CutError(f"the server answers {response.status_code} {response.reason}") from error
+        except (requests.RequestException, _CutError) as error:
+            reason = str(error) if isinstance(error, _CutError) else _short(error)
+    raise _CutError(reason)
+
+
+def _short(error: requests.RequestException) -> str:
+    """The cause without urllib3's nest of objects."""
+    import requests
+
+    if isinstance(error, requests.Timeout):
+        return "the server does not answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection to the server"
+    return f"{type(error).__name__}: {error}"
+
+
+def _attempt(url: str, target: Path, progress: bool) -> None:
+    import requests
+
+    part, validator = _part(target), _validator(target)
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}  # the bytes of the file, not of a compressed transfer
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if validator.exists():
+            headers["If-Range"] = validator.read_text("utf-8")
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        if response.status_code == 416:  # nothing left to send, or another file than the part's
+            if _total(response, 0) != have:
+                _discard(target)
+                raise _CutError("the partial download does not fit the file on the server")
+            return
+        response.raise_for_status()
+        if response.status_code != 206 or _start(response) != have:
+            have = 0
+        total = _total(response, have)
+        with disk_errors(str(part)):
+            tag = response.headers.get("ETag", "")
+            stamp = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
+            if stamp:
+                validator.write_text(stamp, "utf-8")
+            else:
+                validator.unlink(missing_ok=True)
+            got = have + _write(response, part, have, total, progress)
+    if total is not None and got != total:
+        raise _CutError(f"the connection was cut after {got} of {total} bytes")
+
+
+def _write(response: requests.Response, part: Path, have: int, total: int | None, progress: bool) -> int:
+    """Appends the body (or starts anew at ``have = 0``) and returns the number of bytes written."""
+    import requests
+    from tqdm import tqdm
+
+    written = 0
+    bar = tqdm(
+        total=total,
+        initial=have,
+        unit="B",
+        unit_scale=True,
+        desc=part.stem,
+        disable=not progress,
+        leave=False,
+    )
+    with bar, part.open("ab" if have else "wb") as file:
+        try:
+            for block in response.iter_content(BLOCK):
+                file.write(block)
+                written += len(block)
+                bar.update(len(block))
+        except requests.RequestException:
+            if total is None:
+                raise  # without a length nobody can say that the file is whole
+    return written
+
+
+def _start(response: requests.Response) -> int:
+    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    return int(found.group(1)) if found else 0
+
+
+def _total(response: requests.Response, have: int) -> int | None:
+    """Size of the whole file, from ``Content-Range`` or ``Content-Length``."""
+    found = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
+    if found:
+        return int(found.group(1))
+    length = response.headers.get("Content-Length")
+    return have + int(length) if length is not None else None
