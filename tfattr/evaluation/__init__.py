@@ -1,0 +1,26 @@
+"""Affinities against measured transfer: precision and recall at K, rank correlation, chance."""
+
+from __future__ import annotations
+
+from tfattr.evaluation.hits import (
+    chance_p_value,
+    hits_at_k,
+    oracle_precision,
+    random_precision,
+    relabelling_p_value,
+)
+from tfattr.evaluation.scores import Scores, score
+from tfattr.evaluation.truth import NOT_TARGETS, Truth, read_truth
+
+__all__ = [
+    "NOT_TARGETS",
+    "Scores",
+    "Truth",
+    "chance_p_value",
+    "hits_at_k",
+    "oracle_precision",
+    "random_precision",
+    "read_truth",
+    "relabelling_p_value",
+    "score",
+]

@@ -1,0 +1,89 @@
+"""One affinity matrix judged by one truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau, spearmanr
+
+from tfattr.errors import SettingsError
+from tfattr.evaluation.hits import chance_p_value, hits_at_k, relabelling_p_value
+from tfattr.evaluation.truth import Truth
+
+RELEVANT = 5  # the paper's: the five best true sources
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well an affinity matrix agrees with measured transfer.
+
+    Attributes:
+        hits: int64 ``[C]``, relevant sources among the first K = 1 .. C, over all targets.
+        precision, recall: float64 ``[C]``.
+        targets, relevant, candidates: sizes of the comparison.
+        spearman, kendall: rank correlation of each target's sources with the truth, float64 ``[T]``.
+    """
+
+    hits: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    targets: int
+    relevant: int
+    candidates: int
+    spearman: np.ndarray
+    kendall: np.ndarray
+    _matrix: np.ndarray
+    _rows: np.ndarray
+    _relevant: np.ndarray
+
+    def chance(self, k: int) -> float:
+        """p-value of the hits at K against random rankings (exact)."""
+        return chance_p_value(int(self.hits[k - 1]), k, self.targets, self.relevant, self.candidates)
+
+    def relabelling(self, k: int, draws: int = 2000, seed: int = 0) -> float:
+        """p-value of the hits at K against shuffled names of the models."""
+        return relabelling_p_value(self._matrix, self._rows, self._relevant, k, draws, seed)
+
+
+def score(matrix: np.ndarray, models: Sequence[str], truth: Truth, relevant: int = RELEVANT) -> Scores:
+    """Judge an affinity matrix ``[M, M]`` (row: target) of ``models`` by ``truth``.
+
+    Models that the truth does not know as sources are left out.
+
+    Raises:
+        SettingsError: a source of the truth is not among the models, or fewer candidates than relevant.
+    """
+    models = list(models)
+    lacking = [source for source in truth.sources if source not in models]
+    if lacking:
+        raise SettingsError(f"the affinity has no model {lacking[0]!r}, which the truth names as a source")
+    if len(truth.sources) - 1 <= relevant:
+        raise SettingsError(
+            f"{len(truth.sources) - 1} candidates a target are too few to look for the {relevant} best; expected more"
+        )
+    columns = [models.index(source) for source in truth.sources]
+    square = np.asarray(matrix, np.float64)[np.ix_(columns, columns)]
+    rows = np.array([truth.sources.index(target) for target in truth.targets])
+    candidates = np.arange(len(columns))[None] != rows[:, None]
+    chosen = truth.relevant(relevant)
+    hits = hits_at_k(square[rows], chosen, candidates)
+    ks = np.arange(1, len(hits) + 1)
+    pairs = [
+        (square[row][mask], truth.affinity[index][mask])
+        for index, (row, mask) in enumerate(zip(rows, candidates))
+    ]
+    return Scores(
+        hits=hits,
+        precision=hits / (ks * len(rows)),
+        recall=hits / chosen.sum(),
+        targets=len(rows),
+        relevant=relevant,
+        candidates=len(columns) - 1,
+        spearman=np.array([spearmanr(a, b, nan_policy="omit").statistic for a, b in pairs]),
+        kendall=np.array([kendalltau(a, b, nan_policy="omit").statistic for a, b in pairs]),
+        _matrix=square,
+        _rows=rows,
+        _relevant=chosen,
+    )
