@@ -179,6 +179,16 @@ def test_both_engines_in_one_process_in_any_order(tiny, batch):
     assert float(tf.reduce_sum(tf.constant([1.0, 2.0]))) == 3.0
 
 
+def test_both_engines_by_name_in_one_call(tiny, batch):
+    both = attributions(
+        tiny, batch, AttributionSettings(("elrp_innvestigate", "grad_input", "elrp_deepexplain"))
+    )
+    for engine in ("innvestigate", "deepexplain"):
+        alone = attribute(tiny, batch, "elrp", engine=engine)
+        np.testing.assert_allclose(both[f"elrp_{engine}"], alone, rtol=1e-5, atol=1e-7)
+    assert not np.allclose(both["elrp_innvestigate"], both["elrp_deepexplain"])
+
+
 def test_single_images_where_the_trunk_wants_them(tiny, batch):
     expected = attribute(tiny, batch, "grad_input")
     tiny.single = True

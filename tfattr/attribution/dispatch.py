@@ -31,8 +31,8 @@ def attribute(
     Args:
         trunk: the model.
         x: float32 ``[N, H, W, C]`` in the trunk's fed frame (``trunk.preprocess`` makes it).
-        method: ``saliency`` (``|gradient|``), ``grad_input`` (gradient * x), ``elrp`` (epsilon-LRP),
-            ``integrated_gradients``, ``smoothgrad``, or the name of an iNNvestigate analyzer such as
+        method: ``saliency`` (``|gradient|``), ``grad_input`` (gradient * x), ``elrp`` (epsilon-LRP by
+            ``engine``), ``elrp_innvestigate``, ``elrp_deepexplain`` (by that engine), ``integrated_gradients``, ``smoothgrad``, or the name of an iNNvestigate analyzer such as
             ``lrp.alpha_2_beta_1`` or ``guided_backprop``.
         engine: of ``elrp``: ``innvestigate`` (its epsilon rule at every linear layer) or ``deepexplain``
             (the authors' formula at the non-linearities).
@@ -81,10 +81,11 @@ def _on_batch(trunk: Trunk, x: tf.Tensor, settings: AttributionSettings) -> dict
     gradient = functools.partial(_gradient, trunk, settings.target)
     first_order = [method for method in methods if method in ("saliency", "grad_input")]
     slope = None
-    if "elrp" in methods and settings.engine == "deepexplain":
+    by_authors = [method for method in methods if settings.engine_of(method) == "deepexplain"]
+    if by_authors:
         key = ("deepexplain", settings.target, settings.epsilon, bool(first_order))
         passes = trunk.once(key, lambda: deepexplain.backward_function(trunk, *key[1:]))(x)
-        found["elrp"] = passes[0] * x
+        found.update(dict.fromkeys(by_authors, passes[0] * x))
         slope = passes[1] if first_order else None
     if first_order:
         slope = gradient(x) if slope is None else slope
@@ -117,7 +118,7 @@ def _gradient(trunk: Trunk, target: str, x: tf.Tensor) -> tf.Tensor:
 def _by_innvestigate(trunk: Trunk, x: tf.Tensor, method: str, settings: AttributionSettings) -> np.ndarray:
     from tfattr.attribution.lrp import analyzers, relevance
 
-    analyzer = "lrp.epsilon" if method == "elrp" else method
+    analyzer = "lrp.epsilon" if settings.engine_of(method) else method
     if analyzer not in analyzers():
         raise SettingsError(
             f"Attribution method {method!r} is not known; expected saliency, grad_input, elrp, integrated_gradients, "

@@ -27,6 +27,13 @@ class AttributionSettings:
     epsilon: float = 1e-4
     options: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
+    def engine_of(self, method: str) -> str | None:
+        """The engine of an epsilon-LRP method (``elrp``, ``elrp_innvestigate``, ``elrp_deepexplain``), else None."""
+        if method == "elrp":
+            return self.engine
+        engine = method[len("elrp_") :] if method.startswith("elrp_") else None
+        return engine if engine in ENGINES else None
+
     def __post_init__(self) -> None:
         if not self.methods:
             raise SettingsError("No attribution method is given; expected one or more, such as grad_input.")

@@ -82,4 +82,24 @@ def _matrix(run: str, method: str) -> tuple[Any, Any]:
     return result, result.affinity[method]
 
 
-COMMANDS = (affinity, tree, rank)
+@click.command()
+@_RUN
+@click.option(
+    "--truth",
+    default="rooms",
+    show_default=True,
+    help="CSV with target, source, affinity; or rooms, taskonomy.",
+)
+@options.debug
+def evaluate(run: str, truth: str, debug: bool) -> None:
+    """Precision and recall at K of RUN's affinities against measured transfer."""
+    from tfattr.affinity import AffinityResult
+    from tfattr.runs.judging import judge
+
+    judgement = judge(AffinityResult.load(Path(run) / "affinity.npz"), truth)
+    judgement.save(run, f"{Path(run).name} against measured transfer")
+    click.echo(judgement.table())
+    click.echo(f"\nwritten: {Path(run) / 'evaluation.csv'}, {Path(run) / 'figures' / 'precision_recall.png'}")
+
+
+COMMANDS = (affinity, tree, rank, evaluate)

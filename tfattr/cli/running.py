@@ -89,4 +89,21 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any]) -> tupl
     return opened, manifest
 
 
-COMMANDS = (run, attribute)
+@click.command()
+@click.option(
+    "--out", default="out/demo", show_default=True, type=click.Path(), help="Directory of the results."
+)
+@click.option(
+    "--probe", default="rooms", show_default=True, help="Embedded probe set: rooms, street, still_life."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Use the first N probe images.")
+@options.quiet
+@options.debug
+def demo(out: str, probe: str, limit: int | None, quiet: bool, debug: bool) -> None:
+    """The method on the embedded rooms zoo, judged by its measured transfer."""
+    from tfattr.runs.demo import demonstrate
+
+    click.echo(demonstrate(out, probe, limit, progress=not quiet))
+
+
+COMMANDS = (run, attribute, demo)
