@@ -284,17 +284,25 @@ def test_missing_and_wrong_variables_are_listed(checkpoint):
         Trunk.from_checkpoint(checkpoint["prefix"], build=wider, preprocessing=FRAME)
 
 
-def test_wrong_nets_checkpoint_of_the_same_names(shared):
+@pytest.mark.parametrize("name", ["release_places2_256", "release_celeba_hq_256"])
+def test_wrong_nets_checkpoint_of_the_same_names(shared, name):
     """Two public folders with the names of inpainting v1 hold v2: other shapes, and only an index here."""
 
-    def v1_first_layers(x):
-        x = tf.concat([x, x[..., :2]], axis=-1)
-        with tf1.variable_scope("inpaint_net"):
-            return tf1.layers.conv2d(x, 32, 5, padding="same", name="conv1"), {}
+    def first_layer(channels):
+        def build(x):
+            x = tf.concat([x, x[..., :2]], axis=-1)
+            with tf1.variable_scope("inpaint_net"):
+                return tf1.layers.conv2d(x, channels, 5, padding="same", name="conv1"), {}
 
-    folder = shared / "real/weights/inpainting_v2_index_only/release_places2_256"
-    with pytest.raises(ModelFileError, match="data file"):
-        Trunk.from_checkpoint(folder / "snap-0", build=v1_first_layers, preprocessing=FRAME)
+        return build
+
+    prefix = shared / "real/weights/inpainting_v2_index_only" / name / "snap-0"
+    with pytest.raises(ModelFileError) as caught:
+        Trunk.from_checkpoint(prefix, build=first_layer(32), preprocessing=FRAME)
+    assert "inpaint_net/conv1/kernel: expected [5, 5, 5, 32], found [5, 5, 5, 48]" in str(caught.value)
+    assert str(prefix) in str(caught.value)
+    with pytest.raises(ModelFileError, match="data file .* is not"):
+        Trunk.from_checkpoint(prefix, build=first_layer(48), preprocessing=FRAME)
 
 
 def test_truncated_and_foreign_files(shared, tmp_path):

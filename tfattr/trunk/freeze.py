@@ -20,16 +20,14 @@ _REFERENCE_VARIABLES = ("Variable", "VariableV2")  # "Variable" is the legacy op
 def open_checkpoint(prefix: str) -> tf.train.CheckpointReader:
     """A reader of a checkpoint given by its prefix (V2) or its single file (V1).
 
+    Names and shapes need the index alone; :func:`restore` asks for the data.
+
     Raises:
-        ModelFileError: no such checkpoint, an index without its data, or a damaged file.
+        ModelFileError: no such checkpoint, data without its index, or a damaged file.
     """
     prefix = _without_suffix(prefix)
-    index, data = prefix + ".index", glob.glob(glob.escape(prefix) + ".data-*")
-    if os.path.exists(index) and not data:
-        raise ModelFileError(
-            f"{index}: the index is there but its data file {os.path.basename(prefix)}.data-00000-of-00001 is "
-            "not; put it beside the index."
-        )
+    index = prefix + ".index"
+    data = glob.glob(glob.escape(prefix) + ".data-*")
     if data and not os.path.exists(index):
         raise ModelFileError(
             f"{data[0]}: the data is there but its index {index} is not; put it beside the data."
@@ -89,6 +87,8 @@ def restore(graph_def: g.GraphDef, prefix: str) -> g.GraphDef:
     if missing or wrong:
         raise ModelFileError(_mismatch(_without_suffix(prefix), missing, wrong, shapes, len(wanted)))
 
+    _require_data(_without_suffix(prefix))
+
     def read(node: g.NodeDef) -> np.ndarray:
         try:
             return np.asarray(reader.get_tensor(_key(node)))
@@ -114,6 +114,14 @@ def freeze(graph_def: g.GraphDef, read: Callable[[g.NodeDef], np.ndarray]) -> g.
         else:
             result.node.add().CopyFrom(node)
     return result
+
+
+def _require_data(prefix: str) -> None:
+    if os.path.exists(prefix + ".index") and not glob.glob(glob.escape(prefix) + ".data-*"):
+        raise ModelFileError(
+            f"{prefix}.index: the index is there but its data file {os.path.basename(prefix)}.data-00000-of-00001 is "
+            "not; put it beside the index."
+        )
 
 
 def _is_variable(node: g.NodeDef) -> bool:

@@ -253,11 +253,7 @@ def free_batch(graph_def: g.GraphDef, batch: int, shape: Sequence[int]) -> g.Gra
         if port is None or nodes[g.split(node.input[port])[0]].op != "Const":
             continue
         sizes = g.value(nodes[g.split(node.input[port])[0]])
-        if (
-            node.op == "Conv2DBackpropInput"
-            and sizes.size == 4
-            and g.is_nhwc(node)
-        ):
+        if node.op == "Conv2DBackpropInput" and sizes.size == 4 and g.is_nhwc(node):
             free = sizes[1:3]
         elif node.op == "Reshape" and batch and sizes.ndim == 1 and sizes.size and sizes[0] == batch:
             if -1 in sizes:  # the other entry that is left open has a value for this input size
