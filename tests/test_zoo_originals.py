@@ -13,7 +13,7 @@ from zoo.cases import CASES
 
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.probe import read_photo
-from tfattr.zoo import entries, entry, family, load, loading
+from tfattr.zoo import builtin_zoo, entries, entry, family, load, loading
 from tfattr.zoo.originals import Entry
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -136,6 +136,24 @@ def test_load_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     fake.write(tmp_path / "models/prn/256_256_resfcn256_weight", {"x": np.zeros(1, np.float32)})
     with pytest.raises(ModelFileError, match="several checkpoints"):
         load("prn")
+
+
+def test_builtin_zoos_load_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening needs no weights; a model whose weights are there loads, another says how to get them."""
+    monkeypatch.setenv("TFATTR_HOME", str(tmp_path))
+    zoo = builtin_zoo("merged", crop="native")
+    assert [spec.name for spec in zoo] == TASKS + TABLE_1
+    assert zoo.groups["curvature"] == "3D"
+    (tmp_path / "models/mobilenet_v1_025").mkdir(parents=True)
+    prefix = tmp_path / "models/mobilenet_v1_025/mobilenet_v1_0.25_128.ckpt"
+    fake.write(prefix, fake.values(expected.mobilenet_v1(0.25)))
+    there, absent = zoo.only(["mobilenet_v1_025", "prn"])
+    trunk = there.load()
+    assert (trunk.name, trunk.output_shape) == ("mobilenet_v1_025", (1, 1, 256))
+    assert trunk.preprocessing == there.preprocessing
+    assert trunk.preprocessing.crop == "native"
+    with pytest.raises(ModelFileError, match="tfattr fetch prn"):
+        absent.load()
 
 
 def test_patterns_and_v1_files_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,8 @@ class Case:
 
     ``shapes``: of the trunk. ``totals``: variables and parameters of the trunk, as published. ``extras``: what
     the released file holds besides. ``reduced``: input size of the numerical tests, with
-    ``reduced_options`` and ``reduced_shapes`` where the net itself is made narrower there.
+    ``reduced_options`` and ``reduced_shapes`` where the net itself is made narrower there. ``like``: a case of
+    the same builder whose numerical tests stand for this one's, unless TFATTR_ALL_TESTS is set.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Case:
     extras: Shapes = field(default_factory=dict)
     reduced_options: Mapping[str, Any] = field(default_factory=dict)
     reduced_shapes: Shapes | None = None
+    like: str = ""
 
 
 STEP: Shapes = {"global_step": []}
@@ -54,6 +56,7 @@ def _mobilenet(multiplier: float, size: int, totals: tuple[int, int]) -> Case:
         totals=totals,
         reduced=(64, 64),
         options={"depth_multiplier": multiplier},
+        like="" if multiplier == 0.25 else "mobilenet_v1_0.25",
         extras={**STEP, **head, **_slots(shapes, "ExponentialMovingAverage", "RMSProp", "RMSProp_1")},
     )
 
@@ -65,6 +68,7 @@ def _resnet(depth: int, totals: tuple[int, int]) -> Case:
         family=name,
         size=(224, 224, 3),
         target=f"{name}/pool5:0",
+        like="" if depth == 50 else "resnet_v1_50",
         target_shape=(1, 1, 2048),
         shapes=shapes,
         totals=totals,
@@ -86,6 +90,7 @@ def _vgg(depth: int, totals: tuple[int, int]) -> Case:
         family=name,
         size=(224, 224, 3),
         target=f"{name}/fc7/Relu:0",
+        like="" if depth == 16 else "vgg_16",
         target_shape=(1, 1, 4096),
         shapes=expected.vgg(depth),
         totals=totals,
@@ -109,6 +114,7 @@ def _taskonomy(id: str, channels: int, feedforward: bool, parameters: int) -> Ca
         totals=(270, parameters),
         reduced=(64, 64),
         options={"feedforward": feedforward},
+        like="" if feedforward else "taskonomy_feedforward",
         extras={**STEP, "decoder/deconv1/weights": [3, 3, 8, 4], "discriminator/conv1/weights": [3, 3, 3, 8]},
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 from tfattr.zoo.families import Family, families, family
 
 _LAZY = {
+    "builtin_zoo": "tfattr.zoo.loading",
     "Entry": "tfattr.zoo.originals",
     "entries": "tfattr.zoo.originals",
     "entry": "tfattr.zoo.originals",

@@ -3,18 +3,58 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfattr.errors import ModelFileError
 from tfattr.zoo import cache
-from tfattr.zoo.originals import Entry, entry
+from tfattr.zoo.file import Zoo
+from tfattr.zoo.originals import Entry, entries, entry
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
 CONVERTED = {"tinyface": (".mat", ".pkl", ".pickle"), "fcrn": (".npy",)}
+
+
+@dataclass(frozen=True)
+class OriginalSpec(ModelSpec):
+    """An original in a built-in zoo: its weights are looked for in the cache when it is loaded.
+
+    ``original``: its id. ``crop``: ``square`` or ``native``.
+    """
+
+    original: str = ""
+    crop: str = "square"
+
+    def load(self) -> Trunk:
+        """The original as a Trunk; ModelFileError says how to get weights that are not there."""
+        return load(self.original, crop=self.crop)
+
+
+def builtin_zoo(name: str, crop: str = "square") -> Zoo:
+    """The zoo ``taskonomy`` (20), ``collected`` (18) or ``merged`` (38), in the paper's order; nothing is loaded.
+
+    Raises SettingsError for another name.
+    """
+    specs = (
+        OriginalSpec(
+            name=item.name,
+            source="checkpoint",
+            path=str(cache.folder(item)),
+            preprocessing=item.preprocessing(crop),
+            builder=item.family,
+            options=item.options,
+            task=item.task,
+            group=item.group,
+            original=item.id,
+            crop=crop,
+        )
+        for item in entries(name)
+    )
+    return Zoo(name, tuple(specs))
 
 
 def load(
