@@ -17,7 +17,7 @@ from tfattr.rooms.networks import ARCHS, encoder, encoder_scopes
 from tfattr.rooms.tasks import TASKS
 from tfattr.rooms.train_graph import build, is_encoder_variable, session
 from tfattr.rooms.train_loop import CHECKPOINT_NAME, Examples, batch_indices, train, training_batch
-from tfattr.rooms.train_plan import ENTRIES, entry
+from tfattr.rooms.train_plan import ENTRIES, MIRROR_SIGNS, entry
 from tfattr.rooms.train_score import constant_prediction, constant_scores
 
 v1 = tf.compat.v1
@@ -239,3 +239,38 @@ def test_the_zoo_files_preprocessing_is_the_networks_input(name):
     fields = {key: table[key] for key in ("size", "color", "range", "clip", "hole") if key in table}
     rgb = made_up("autoencoder", 2, 5).rgb
     np.testing.assert_allclose(Preprocessing(**fields)(rgb), network_input(rgb, TASKS[name].input), atol=5e-4)
+
+
+def test_mirrored_layouts_are_the_labels_of_the_mirrored_world():
+    from tfattr.rooms.labels import room_layout, vanishing_point
+
+    rng = np.random.default_rng(8)
+    mirror = np.diag([-1.0, 1.0, 1.0])
+    # cameras that look near the horizon, as the rooms' do: z forward, y down
+    level = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    small = np.stack([_rotation(*rng.uniform([-0.7, -0.4, -0.1], [0.7, 0.4, 0.1])) for _ in range(50)])
+    rotation = small @ level
+    low = rng.uniform(-3, -1, (50, 3))
+    room = np.stack([low, low + rng.uniform(2, 5, (50, 3))], axis=-1)
+    arrays = {"rotation": rotation, "position": rng.uniform(-1, 1, (50, 3)), "room": room}
+    mirrored_room = room.copy()
+    mirrored_room[:, 0] = -room[:, 0, ::-1]
+    mirrored = {
+        "rotation": mirror @ rotation @ mirror,
+        "position": arrays["position"] @ mirror,
+        "room": mirrored_room,
+    }
+    for name, label in (("vanishing_point", vanishing_point), ("room_layout", room_layout)):
+        np.testing.assert_allclose(
+            label(mirrored), label(arrays) * MIRROR_SIGNS[name], atol=2e-4, err_msg=name
+        )
+
+
+def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    def turn(a, b, angle):
+        out = np.eye(3)
+        out[a, a] = out[b, b] = np.cos(angle)
+        out[a, b], out[b, a] = -np.sin(angle), np.sin(angle)
+        return out
+
+    return turn(0, 1, roll) @ turn(1, 2, pitch) @ turn(0, 2, yaw)

@@ -137,11 +137,11 @@ def vector_head(
 ) -> tf.Tensor:
     """Flat code [N, 2048] to [N, outputs], under the scope ``three_layer_fc_network`` (Taskonomy's name).
 
-    A hidden ReLU layer of ``width`` units; when training, half of them are dropped by a stateless mask of
+    A hidden layer of ``width`` units with batch norm and ReLU; when training, half of them are dropped by a stateless mask of
     ``seed`` (int [2]), so that a resumed run drops the same ones.
     """
     with v1.variable_scope("three_layer_fc_network"), _arg_scope(is_training):
-        net = slim.fully_connected(code, width, scope="fc0", normalizer_fn=None)
+        net = slim.fully_connected(code, width, scope="fc0")
         if is_training and keep < 1:
             draw = tf.random.stateless_uniform(tf.shape(net), seed)
             net = tf.where(draw < keep, net / keep, tf.zeros_like(net))

@@ -15,7 +15,7 @@ from tfattr.rooms.train_plan import ENTRIES, entry
 from tfattr.rooms.train_report import update_training_csv, write_zoo
 
 
-def train_entry(name: str, data: Path, work: Path, out: Path) -> dict:
+def train_entry(name: str, data: Path, work: Path, out: Path, precision: str = "float32") -> dict:
     """Train one entry of the plan from rendered data; returns its result row (see ``train_loop.train``).
 
     data: directory of the rendered splits; work: states go to ``work/name``; out: the encoder goes to
@@ -26,7 +26,7 @@ def train_entry(name: str, data: Path, work: Path, out: Path) -> dict:
     from tfattr.rooms.train_loop import Examples, finished, train
 
     item = entry(name)
-    row = finished(item, work / name, out / name)
+    row = finished(item, work / name, out / name, precision)
     if row is not None:
         return row
 
@@ -40,11 +40,14 @@ def train_entry(name: str, data: Path, work: Path, out: Path) -> dict:
         examples("val"),
         work / name,
         out / name,
+        precision=precision,
         report=lambda line: print(line, flush=True),
     )
 
 
-def train_all(names: Sequence[str], data: Path, work: Path, out: Path, jobs: int = 2) -> dict[str, str]:
+def train_all(
+    names: Sequence[str], data: Path, work: Path, out: Path, jobs: int = 2, precision: str = "float32"
+) -> dict[str, str]:
     """Train entries in ``jobs`` processes; ``out`` gets a folder an entry, ``training.csv`` and ``zoo.toml``.
 
     A failed entry does not stop the others. Returns the error message of each that failed, by name.
@@ -52,7 +55,7 @@ def train_all(names: Sequence[str], data: Path, work: Path, out: Path, jobs: int
     failed: dict[str, str] = {}
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = {pool.submit(train_entry, name, data, work, out): name for name in names}
+        futures = {pool.submit(train_entry, name, data, work, out, precision): name for name in names}
         for future in concurrent.futures.as_completed(futures):
             name = futures[future]
             try:
@@ -96,13 +99,14 @@ def train_all(names: Sequence[str], data: Path, work: Path, out: Path, jobs: int
 @click.option(
     "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Encoders trained at once."
 )
-def main(data: Path, work: Path, out: Path, tasks: tuple[str, ...], jobs: int) -> None:
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+def main(data: Path, work: Path, out: Path, tasks: tuple[str, ...], jobs: int, precision: str) -> None:
     """Train the rooms encoders. What is finished stays, what was interrupted goes on."""
     names = [name for part in tasks for name in part.split(",") if name] or list(ENTRIES)
     try:
         for name in names:
             entry(name)
-        failed = train_all(names, data, work, out, jobs)
+        failed = train_all(names, data, work, out, jobs, precision)
     except TfattrError as error:
         raise click.ClickException(str(error)) from error
     if failed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from tfattr.errors import SettingsError
 from tfattr.rooms.networks import dense_decoder, encoder, encoder_scopes, vector_head
 from tfattr.rooms.tasks import IMAGE_SIZE
 from tfattr.rooms.train_plan import Entry
@@ -66,7 +67,8 @@ def _predict(
     channels = entry.spec.channels
     if entry.prefix:
         seed = tf.stack([tf.constant(entry.seed, tf.int64), step])
-        return code, vector_head(code, channels, seed, is_training)
+        keep = 0.5 if entry.loss == "softmax" else 1.0  # a regression needs all of its evidence at once
+        return code, vector_head(code, channels, seed, is_training, keep=keep)
     return code, dense_decoder(code, channels, is_training)
 
 
@@ -126,8 +128,15 @@ def is_encoder_variable(name: str, prefix: str) -> bool:
     return name.startswith(encoder_scopes(prefix)) and not name.endswith(("/Adam", "/Adam_1"))
 
 
-def session(threads: int = 1) -> v1.Session:
-    """A session on the current graph that uses ``threads`` threads (1: repeatable to the bit)."""
-    return v1.Session(
-        config=v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
-    )
+def session(threads: int = 1, precision: str = "float32") -> v1.Session:
+    """A session on the current graph that uses ``threads`` threads (1: repeatable to the bit).
+
+    precision: ``float32``, or ``bfloat16`` to let TensorFlow run convolutions in bfloat16 around float32
+    variables (1.4 times as fast on processors that have it, no effect on others).
+    """
+    config = v1.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1)
+    if precision == "bfloat16":
+        config.graph_options.rewrite_options.auto_mixed_precision_onednn_bfloat16 = 1  # RewriterConfig.ON
+    elif precision != "float32":
+        raise SettingsError(f"Training precision {precision!r} is unknown; expected float32 or bfloat16.")
+    return v1.Session(config=config)

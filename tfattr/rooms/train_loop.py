@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.rooms.inputs import network_input
 from tfattr.rooms.train_graph import Statistics, TrainingGraph, build, session
-from tfattr.rooms.train_plan import Entry
+from tfattr.rooms.train_plan import MIRROR_SIGNS, Entry
 from tfattr.rooms.train_score import constant_prediction, constant_scores
 
 v1 = tf.compat.v1
@@ -63,7 +63,9 @@ def training_batch(
         flip = rng.random(len(rows)) < 0.5
         images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
         if labels.ndim > 2:
-            labels = np.where(flip.reshape(-1, *[1] * (labels.ndim - 1)), labels[:, :, ::-1], labels)
+            labels = np.where(flip[:, None, None], labels[:, :, ::-1], labels)
+        elif labels.ndim == 2:
+            labels = np.where(flip[:, None], labels * np.float32(MIRROR_SIGNS[entry.task]), labels)
     return images, labels
 
 
@@ -74,6 +76,7 @@ def train(
     work: Path,
     out: Path,
     *,
+    precision: str = "float32",
     save_every: int = 250,
     stop_at: int | None = None,
     report: Callable[[str], None] = print,
@@ -81,21 +84,22 @@ def train(
     """Train ``entry``, from the last state under ``work`` if there is one; returns its result row.
 
     work: directory of this entry (states ``state-*``, ``result.json``); out: directory that receives the
-    encoder alone as ``model.permanent-ckpt``. stop_at: leave at this step as an interruption would, with
+    encoder alone as ``model.permanent-ckpt``. precision: of the training steps (``train_graph.session``);
+    the scores are always float32. stop_at: leave at this step as an interruption would, with
     None returned. A finished entry is not trained again. Raises SettingsError if the states under
     ``work`` belong to other settings.
     """
     work.mkdir(parents=True, exist_ok=True)
-    row = finished(entry, work, out)
+    row = finished(entry, work, out, precision)
     if row is not None:
         return row
-    _write_json(work / "settings.json", dataclasses.asdict(entry))
+    _write_json(work / "settings.json", _settings(entry, precision))
     statistics = None if entry.loss == "softmax" else Statistics.of(training.labels)
     noisy = entry.spec.input == "noisy"
     inputs = None if noisy else network_input(training.rgb, entry.spec.input)
     with tf.Graph().as_default():
         graph = build(entry, statistics)
-        with session() as sess:
+        with session(precision=precision) as sess:
             step, seconds = _restore(graph, sess, work)
             started = time.perf_counter() - seconds
             recent: list[float] = []
@@ -121,14 +125,21 @@ def train(
                         f"{(entry.steps - step) * seconds / step:.0f} s left"
                     )
                     recent.clear()
+        with session() as sess:
+            _restore(graph, sess, work)
             scores = evaluate(entry, graph, sess, validation)
             export_encoder(graph, sess, out)
     result = _row(entry, graph, scores, training, validation, seconds)
+    result["precision"] = precision
     _write_json(work / "result.json", result)
     return result
 
 
-def finished(entry: Entry, work: Path, out: Path) -> dict | None:
+def _settings(entry: Entry, precision: str) -> dict:
+    return {**dataclasses.asdict(entry), "precision": precision}
+
+
+def finished(entry: Entry, work: Path, out: Path, precision: str = "float32") -> dict | None:
     """The result row of an entry that was trained to its end and whose encoder is in ``out``, else None.
 
     Raises SettingsError if ``work`` holds a training with other settings.
@@ -137,7 +148,7 @@ def finished(entry: Entry, work: Path, out: Path) -> dict | None:
     if not settings.exists():
         return None
     found = json.loads(settings.read_text())
-    for key, value in dataclasses.asdict(entry).items():
+    for key, value in _settings(entry, precision).items():
         if found.get(key) != value:
             raise SettingsError(
                 f"{work} holds a training with {key} = {found.get(key)!r}, now {value!r}; "

@@ -13,8 +13,16 @@ _L1 = frozenset(
     {"autoencoder", "denoise", "inpainting_whole", "reshade", "rgb2depth", "rgb2mist", "rgb2sfnorm"}
 )
 
-#: Tasks whose labels mean the same in a mirrored picture and which are trained on both.
-_MIRRORED = frozenset({"segmentsemantic", "class_1000", "class_places"})
+#: Tasks that are trained on mirrored pictures too, with what the mirror multiplies each number of the label
+#: by: the vanishing points' x components (and the sign of the right axis, which stays right), the room
+#: centre's right, yaw and roll. Class ids do not change.
+MIRROR_SIGNS: dict[str, tuple[int, ...]] = {
+    "segmentsemantic": (),
+    "class_1000": (),
+    "class_places": (),
+    "vanishing_point": (-1, 1, 1, 1, -1, -1, -1, 1, 1),
+    "room_layout": (-1, 1, 1, 1, 1, 1, -1, 1, -1),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class Entry:
     @property
     def mirrored(self) -> bool:
         """Whether half of the training pictures are shown mirrored."""
-        return self.task in _MIRRORED
+        return self.task in MIRROR_SIGNS
 
 
 def _plan() -> dict[str, Entry]:

@@ -24,6 +24,7 @@ COLUMNS = (
     "pictures",
     "steps",
     "batch",
+    "precision",
     "seconds",
     "loss",
     "validation_loss",
