@@ -6,16 +6,18 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SHARED ?= ../shared
 
-.PHONY: venv test real lint format bench clean
+.PHONY: venv demo test real lint format bench clean
 
 venv: $(STAMP)
 
-# --no-deps on the second line: the first has installed everything under the pins.
 $(STAMP): setup.py constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test,rooms]"
 	touch $(STAMP)
+
+demo: venv
+	$(BIN)/tfattr demo --out out/demo
 
 test: venv
 	$(BIN)/python -m pytest tests
