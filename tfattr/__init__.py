@@ -15,6 +15,7 @@ _HOMES = {
     "Preprocessing": "tfattr.trunk.preprocessing",
     "Trunk": "tfattr.trunk.trunk",
     "TfattrError": "tfattr.errors",
+    "load": "tfattr.zoo.loading",
     "open_zoo": "tfattr.zoo.file",
     "attribute": "tfattr.attribution",
     "rank": "tfattr.affinity",

@@ -10,7 +10,7 @@ import warnings
 import click
 
 from tfattr import __version__
-from tfattr.cli import inspecting, options, results, running
+from tfattr.cli import inspecting, options, originals, results, running
 from tfattr.errors import TfattrError
 
 
@@ -24,7 +24,7 @@ def cli(debug: bool) -> None:
     """Which of these trained models is the best source for my task? Transferability from attribution maps."""
 
 
-for command in (*running.COMMANDS, *results.COMMANDS, *inspecting.COMMANDS):
+for command in (*running.COMMANDS, *results.COMMANDS, *inspecting.COMMANDS, *originals.COMMANDS):
     cli.add_command(command)
 
 

@@ -81,6 +81,13 @@ attribution = together(
     click.option("--channels", type=click.Choice(["mean", "all"]), default="mean", show_default=True),
     click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float16", show_default=True),
     click.option("--batch-size", type=click.IntRange(min=1), help="Images at a time; default by input size."),
+    click.option(
+        "--crop",
+        type=click.Choice(["square", "native"]),
+        default="square",
+        show_default=True,
+        help="For built-in zoos of originals: every model sees the same centre square, or the whole picture.",
+    ),
     click.option("--models", callback=names, help="Only these models of the zoo, with commas."),
 )
 grid = click.option(

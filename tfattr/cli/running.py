@@ -65,7 +65,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any]) -> tupl
     from tfattr.runs.probes import survey_probe
     from tfattr.zoo.file import open_zoo
 
-    opened = open_zoo(zoo).only(settings["models"])
+    opened = open_zoo(zoo, settings["crop"]).only(settings["models"])
     attribution = AttributionSettings(
         methods=settings["methods"],
         engine=settings["lrp_engine"],

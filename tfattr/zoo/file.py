@@ -52,20 +52,29 @@ class Zoo:
         return {model.name: model.group for model in self.models if model.group}
 
 
-def open_zoo(zoo: str | os.PathLike[str]) -> Zoo:
-    """A zoo by the path of its TOML file or by a built-in name (``rooms``).
+def open_zoo(zoo: str | os.PathLike[str], crop: str = "square") -> Zoo:
+    """A zoo by the path of its TOML file or by a built-in name.
+
+    Built in are ``rooms`` (embedded), and the originals: ``taskonomy`` (20), ``collected`` (18) and ``merged``
+    (38), whose weights are looked for in the cache when a model is loaded. ``crop`` (``square`` or
+    ``native``) is for the originals; a zoo file says its own.
 
     Raises:
         SettingsError: neither a file nor a built-in name, or a file that is no zoo.
     """
     path = Path(zoo)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml" or path.is_file():
         return read_zoo(path)
-    builtin = {file.parent.name: file for file in sorted(resources.checkpoints().glob("*/zoo.toml"))}
-    if str(zoo) in builtin:
-        return read_zoo(builtin[str(zoo)], name=str(zoo))
+    embedded = {file.parent.name: file for file in sorted(resources.checkpoints().glob("*/zoo.toml"))}
+    if str(zoo) in embedded:
+        return read_zoo(embedded[str(zoo)], name=str(zoo))
+    from tfattr.zoo.loading import builtin_zoo
+    from tfattr.zoo.originals import ZOOS
+
+    if str(zoo) in ZOOS:
+        return builtin_zoo(str(zoo), crop)
     raise SettingsError(
-        f"{zoo}: no such zoo; expected a TOML file or one of the built-in zoos {', '.join(builtin) or '(none)'}."
+        f"{zoo}: no such zoo; expected a TOML file or one of the built-in zoos {', '.join([*embedded, *ZOOS])}."
     )
 
 
