@@ -26,6 +26,7 @@ _HANDLERS = {
     "SquaredDifference": elementwise.squared_difference,
     "Mul": elementwise.multiply,
     "RealDiv": elementwise.divide,
+    **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), elementwise.batch_matmul),
     "LeakyRelu": elementwise.leaky_relu,
     "FusedBatchNorm": elementwise.batch_norm,
     "FusedBatchNormV2": elementwise.batch_norm,
@@ -99,7 +100,24 @@ class _Planner:
                 continue
             self._place[tensor] = self._append(tensor, self._steps[tensor])
             stack.pop()
-        return Plan(self._layers, self._place[self._view.output])
+        plan = Plan(self._layers, self._place[self._view.output])
+        self._refuse_ambiguous(plan)
+        return plan
+
+    def _refuse_ambiguous(self, plan: Plan) -> None:
+        """A product of two signals has no relevance rule; it may stand where none arrives, behind a gate."""
+        reached = {plan.output}
+        for position in range(len(plan.layers) - 1, 0, -1):
+            spec = plan.layers[position]
+            if position not in reached:
+                continue
+            if spec.config.get("ambiguous"):
+                raise unsupported(
+                    self._view.nodes[spec.node],
+                    "a product of two signals, neither of them a gate or a normaliser",
+                )
+            gated = spec.kind == "gate" or spec.config.get("role") == "mix"
+            reached.update(spec.inputs[:1] if gated else spec.inputs)
 
     def _append(self, tensor: str, step: Step) -> int:
         places = tuple(self._place[t] for t in step.inputs)

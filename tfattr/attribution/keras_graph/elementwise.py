@@ -16,7 +16,19 @@ from tfattr.attribution.keras_graph.step import (
 )
 
 ACTIVATIONS = ("Relu", "Relu6", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Softmax")
-_BOUNDED = {"Sigmoid", "Softmax", "Tanh"}
+# What a factor comes from tells how much of a gate it is: weights and normalisers before bounded signals.
+_GATES = {"Sigmoid": 2, "Softmax": 2, "Rsqrt": 2, "Sqrt": 2, "Tanh": 1}
+_TRANSPARENT = {
+    "Identity",
+    "Reshape",
+    "Squeeze",
+    "ExpandDims",
+    "Transpose",
+    "Mul",
+    "RealDiv",
+    "Slice",
+    "StridedSlice",
+}
 
 
 def affine(view: GraphView, node, data: str, kernel=None, bias=None) -> Step:
@@ -90,8 +102,9 @@ def multiply(view: GraphView, name: str) -> Step:
         return affine(view, node, inputs[1 - fixed], kernel=float_constant(view, node, inputs[fixed]))
     if inputs[0] == inputs[1]:
         return Step(inputs[:1], [Draft("square")])
-    signal = _signal(view, node, inputs)
-    return Step([inputs[signal], inputs[1 - signal]], [Draft("gate", {"divide": False})])
+    sizes = [int(np.prod(view.shape(tensor))) for tensor in inputs]
+    signal = int(sizes[1] > sizes[0]) if sizes[0] != sizes[1] else signal_of(view, inputs)
+    return _gate(inputs, signal, divide=False)
 
 
 def divide(view: GraphView, name: str) -> Step:
@@ -101,18 +114,39 @@ def divide(view: GraphView, name: str) -> Step:
         raise unsupported(node, "a constant divided by data")
     if fixed == 1:
         return affine(view, node, inputs[0], kernel=1 / float_constant(view, node, inputs[1]))
-    return Step(inputs, [Draft("gate", {"divide": True})])
+    return _gate(inputs, 0, divide=True)
 
 
-def _signal(view: GraphView, node, inputs: list[str]) -> int:
-    """Which factor of a product is the signal: the larger tensor, else the one that is not a gate."""
-    sizes = [int(np.prod(view.shape(tensor))) for tensor in inputs]
-    if sizes[0] != sizes[1]:
-        return int(sizes[1] > sizes[0])
-    bounded = [view.nodes[node_of(tensor)].op in _BOUNDED for tensor in inputs]
-    if bounded[0] == bounded[1]:
-        raise unsupported(node, "a product of two signals (neither a gate nor a normaliser)")
-    return int(bounded[0])
+def _gate(inputs: list[str], signal: int | None, divide: bool) -> Step:
+    ordered = inputs[::-1] if signal == 1 else inputs
+    return Step(ordered, [Draft("gate", {"divide": divide, "ambiguous": signal is None})])
+
+
+def batch_matmul(view: GraphView, name: str) -> Step:
+    """A product of two data matrices, as in attention: linear in the values, weighted by the other factor."""
+    inputs = view.inputs(name)
+    if len(view.data_inputs(name)) == 1:
+        return as_graph_op(view, name, "linear")
+    signal = signal_of(view, inputs)
+    step = as_graph_op(view, name, "mix")
+    step.layers[0].config["ambiguous"] = signal is None
+    if signal == 1:
+        step.inputs.reverse()
+        step.layers[0].config["inputs"].reverse()
+    return step
+
+
+def signal_of(view: GraphView, inputs: list[str]) -> int | None:
+    """Which of two factors is the signal: the one that is less of a gate or normaliser; None if unclear."""
+    first, second = (_gateness(view, tensor) for tensor in inputs)
+    return None if first == second else int(first > second)
+
+
+def _gateness(view: GraphView, tensor: str) -> int:
+    name = node_of(tensor)
+    while view.nodes[name].op in _TRANSPARENT and len(view.data_inputs(name)) == 1:
+        name = node_of(view.data_inputs(name)[0])
+    return _GATES.get(view.nodes[name].op, 0)
 
 
 def activation(view: GraphView, name: str) -> Step:

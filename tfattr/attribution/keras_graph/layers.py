@@ -106,7 +106,7 @@ class GraphOp(keras.layers.Layer):
     """Runs one operation of the original graph, constants included.
 
     ``graph`` is a serialised GraphDef (hex) with a placeholder for each name in ``inputs``; ``role`` says
-    how relevance goes through it: "move", "linear" or "elementwise".
+    how relevance goes through it: "move", "linear", "mix" or "elementwise".
     """
 
     def __init__(self, graph: str, inputs: list[str], output: str, role: str, op: str, **kwargs) -> None:

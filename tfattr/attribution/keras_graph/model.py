@@ -131,6 +131,10 @@ def _pool(layer: type) -> callable:
     return make
 
 
+def _graph_op(spec: LayerSpec, **options) -> keras.layers.Layer:
+    return own.GraphOp(**{k: v for k, v in spec.config.items() if k != "ambiguous"}, **options)
+
+
 _MAKERS = {
     "conv": _conv,
     "depthwise": _depthwise,
@@ -155,5 +159,5 @@ _MAKERS = {
     "global_average_pool": lambda s, **o: keras.layers.GlobalAveragePooling2D(
         keepdims=s.config["keepdims"], **o
     ),
-    "graph_op": lambda s, **o: own.GraphOp(**s.config, **o),
+    "graph_op": _graph_op,
 }

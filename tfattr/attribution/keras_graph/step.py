@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tfattr.attribution.keras_graph.graph_view import GraphView, node_of, tensor_name
+from tfattr.attribution.keras_graph.graph_view import GraphView
 from tfattr.attribution.keras_graph.plan import Draft
 from tfattr.errors import UnsupportedOpError
 
@@ -55,7 +55,8 @@ def as_graph_op(view: GraphView, name: str, role: str, output: int = 0) -> Step:
     """The node itself, with its constants, run inside a layer.
 
     ``role`` says how relevance goes through it: "move" (values are copied, dropped or selected), "linear"
-    (each output is a fixed weighted sum of inputs) or "elementwise".
+    (each output is a fixed weighted sum of inputs), "mix" (linear in the first input, weighted by the second)
+    or "elementwise".
     """
     node = view.nodes[name]
     graph = tf.compat.v1.GraphDef()
@@ -90,9 +91,3 @@ def as_graph_op(view: GraphView, name: str, role: str, output: int = 0) -> Step:
         "op": node.op,
     }
     return Step(data, [Draft("graph_op", config)])
-
-
-def single_consumer_of(view: GraphView, tensor: str, op: str) -> str | None:
-    """The node that makes ``tensor``, if its operation is ``op``."""
-    name = node_of(tensor)
-    return name if view.nodes[name].op == op and tensor == tensor_name(name) else None

@@ -105,6 +105,7 @@ class _Relevance(_Common):
             self._of("move", rules.mapping(rules.pull_back)),
             self._of("elementwise", rules.mapping(rules.pass_on)),
             self._of("gate", rules.mapping(rules.signal_takes_all)),
+            self._of("mix", rules.mapping(rules.values_take_all(linear))),
             self._of("stop", rules.mapping(rules.stop)),
         ]
 
@@ -126,7 +127,7 @@ class _DeepTaylor(_Common):
         pull_back = rules.mapping(rules.pull_back)
 
         def undefined(layer) -> bool:
-            return family(layer) in ("gate", "stop") or (
+            return family(layer) in ("gate", "mix", "stop") or (
                 family(layer) == "elementwise" and not is_relu(layer)
             )
 

@@ -58,7 +58,8 @@ def relevance(
 ) -> np.ndarray:
     """Relevance of each input value for the whole tensor ``output``.
 
-    The graph becomes a Keras functional model (checked against the graph on two random images), the model
+    The graph becomes a Keras functional model (checked against the graph on two random images
+    in the range of the first batch), the model
     an iNNvestigate analyzer. Both are kept for the next call; trunks of one structure share an analyzer.
     The graph must not be changed in place between calls.
 
@@ -91,7 +92,7 @@ def relevance(
         raise SettingsError(f"epsilon must be positive, found {epsilon}.")
     x = np.asarray(x, np.float32)
     with _lock:
-        built = _analyzer_for(graph_def, input, output, analyzer)
+        built = _analyzer_for(_trunk_for(graph_def, input, output, x), analyzer)
         parts = [
             built.session.relevance(x[start : start + batch_size], epsilon, target == "energy")
             for start in range(0, len(x), batch_size)
@@ -107,8 +108,7 @@ def clear_cache() -> None:
         _trunks.clear()
 
 
-def _analyzer_for(graph_def: tf.compat.v1.GraphDef, input: str, output: str, analyzer: str) -> _Built:
-    trunk = _trunk_for(graph_def, input, output)
+def _analyzer_for(trunk: _Trunk, analyzer: str) -> _Built:
     key = (trunk.structure, analyzer)
     if key not in _built:
         while len(_built) >= KEPT_ANALYZERS:
@@ -125,12 +125,13 @@ def _analyzer_for(graph_def: tf.compat.v1.GraphDef, input: str, output: str, ana
     return built
 
 
-def _trunk_for(graph_def: tf.compat.v1.GraphDef, input: str, output: str) -> _Trunk:
+def _trunk_for(graph_def: tf.compat.v1.GraphDef, input: str, output: str, x: np.ndarray) -> _Trunk:
     key = (id(graph_def), input, output)
     if key not in _trunks:
         view = GraphView(graph_def, input, output)
         try:
-            plan, trial = make_plan(view), view.trial()
+            low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
+            plan, trial = make_plan(view), view.trial(*((low, high) if low < high else (-1.0, 1.0)))
         finally:
             view.close()
         while len(_trunks) >= KEPT_TRUNKS:

@@ -18,7 +18,9 @@ def family(layer: _L.Layer) -> str | None:
     - kernel: weighted sums with a kernel, what LRP rules are about;
     - linear: fixed weighted sums (additions, averages, interpolation);
     - move: values copied, dropped or selected;
-    - elementwise: functions of single elements, and softmax.
+    - elementwise: functions of single elements, and softmax;
+    - gate, mix: products of a signal with a gate or normaliser, element by element or as matrices;
+    - stop: no gradient.
     """
     if isinstance(layer, own.GraphOp):
         return layer.role

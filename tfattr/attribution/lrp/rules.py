@@ -52,6 +52,15 @@ def z_rule(xs: Tensors, ys: Tensors, rs: Tensors) -> Tensors:
     return _linear(xs, ys, [tf.math.divide_no_nan(r, y) for y, r in zip(ys, rs)])
 
 
+def values_take_all(linear: Function) -> Function:
+    """Of a matrix product with weights made of the data (attention), the values get it all, by ``linear``."""
+
+    def rule(xs: Tensors, ys: Tensors, rs: Tensors) -> Tensors:
+        return [*linear(xs[:1], ys, rs), tf.zeros_like(xs[1])]
+
+    return rule
+
+
 def _linear(xs: Tensors, ys: Tensors, messages: Tensors) -> Tensors:
     return [x * g for x, g in zip(xs, pull_back(xs, ys, messages))]
 
