@@ -179,3 +179,46 @@ def test_inspect(call, shared):
     status, _, err = call("inspect", weights / "absent.pb")
     assert status == 1
     assert err.count("\n") == 1
+
+
+def test_models_lists_the_originals_and_says_how_to_get_them(call, tmp_path, monkeypatch, probe):
+    monkeypatch.setenv("TFATTR_HOME", str(tmp_path / "cache"))
+    status, said, _ = call("models")
+    assert status == 0
+    assert said.count("not fetched") + said.count("by hand") == 39
+    _, said, _ = call("models", "collected")
+    assert len(said.splitlines()) == 19
+    _, said, _ = call("models", "resnet_v1_50")
+    assert "resnet_v1_50/pool5:0" in said
+    status, _, err = call("models", "resnet_v1_51")
+    assert status == 1
+    assert "resnet_v1_50" in err
+    status, _, err = call("run", "collected", "--probe", probe, "--out", tmp_path / "out", "--quiet")
+    assert status == 1
+    assert "tfattr fetch inception_v3" in err.splitlines()[-1]
+
+
+def test_evaluate_against_a_truth_of_ones_own(call, shared, probe, tmp_path):
+    names = [f"m{i}" for i in range(8)]
+    graph = f"{shared}/real/weights/espcn/ESPCN_x2.pb"
+    body = "\n".join(
+        f'[[model]]\nname = "{name}"\nsource = "frozen_graph"\npath = "{graph}"\ninput = "IteratorGetNext:0"\n'
+        f'output = "NHWC_output:0"\nsize = [{16 + 2 * i}, {16 + 2 * i}]\ncolor = "Y"\n'
+        for i, name in enumerate(names)
+    )
+    (tmp_path / "eight.toml").write_text(body)
+    rows = [f"{t},{s},{-abs(i - j)}" for i, t in enumerate(names) for j, s in enumerate(names)]
+    (tmp_path / "truth.csv").write_text("\n".join(["target,source,affinity", *rows]))
+    out = tmp_path / "out"
+    status, _, err = call(
+        "run", tmp_path / "eight.toml", "--probe", probe, "--out", out, "--methods", "grad_input", "--quiet"
+    )
+    assert status == 0, err
+    status, said, err = call("evaluate", out, "--truth", tmp_path / "truth.csv")
+    assert status == 0, err
+    assert "8 targets, 7 candidates each, 5 relevant" in said
+    assert (out / "evaluation.csv").read_text().startswith("ranking,P@1,P@5,R@5")
+    assert (out / "figures" / "precision_recall.png").exists()
+    status, _, err = call("evaluate", out, "--truth", "nonsense")
+    assert status == 1
+    assert "no such file of measured transfer" in err

@@ -39,6 +39,25 @@ def test_zoo_of_the_readme_parses(tmp_path):
     assert second.preprocessing.range == "[-1,1]"
 
 
+def test_records_of_the_readme_are_read_without_this_package(tmp_path, monkeypatch):
+    import numpy as np
+
+    from tfattr.records import ShardLayout, ShardWriter, map_directory
+
+    (example,) = (block for block in blocks("python") if "TFRecordDataset" in block)
+    maps = np.random.default_rng(0).normal(size=(3, 8, 6, 1)).astype(np.float32)
+    layout, ids = ShardLayout(3, 2), ["a", "b", "c"]
+    home = map_directory(tmp_path / "out/mine", "espcn_x2", "grad_input")
+    for shard in range(layout.count):
+        with ShardWriter(home, layout, shard, ids) as writer:
+            span = layout.span(shard)
+            writer.add(maps[span.start : span.stop])
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(example, "README.md", "exec"), names)
+    np.testing.assert_allclose(names["map"], maps[-1], atol=2e-3 * np.abs(maps[-1]).max())
+
+
 def test_files_and_commands_that_the_readme_names_exist():
     text = (ROOT / "README.md").read_text("utf-8")
     for link in re.findall(r"\]\(([^)#:]+)\)", text):
