@@ -174,3 +174,11 @@ def test_rank_of_an_unknown_target():
         rank(np.eye(2), "zzz", ["a", "b"])
     with pytest.raises(SettingsError, match="expected square with 3"):
         rank(np.eye(2), "a", ["a", "b", "c"])
+    with pytest.raises(SettingsError, match="row 5"):
+        rank(np.eye(2), 5)
+
+
+def test_rank_by_row_number():
+    A = np.array([[1.0, 0.2, 0.7], [0.2, 1.0, np.nan], [0.7, np.nan, 1.0]])
+    assert rank(A, 0) == [(2, 0.7), (1, 0.2)]
+    assert [row for row, _ in rank(A, 1)] == [0, 2]

@@ -10,7 +10,9 @@ import numpy as np
 from tfattr.errors import SettingsError
 
 
-def rank(A: np.ndarray, target: str, models: Sequence[str]) -> list[tuple[str, float]]:
+def rank(
+    A: np.ndarray, target: str | int, models: Sequence[str] | None = None
+) -> list[tuple[str, float]] | list[tuple[int, float]]:
     """Ranks the models by their affinity to ``target``, best first, the target itself left out.
 
     Ties keep the order of ``models``; undefined affinities (NaN) come last, in that order too. (The authors'
@@ -18,13 +20,21 @@ def rank(A: np.ndarray, target: str, models: Sequence[str]) -> list[tuple[str, f
 
     Args:
         A: affinity, ``[M, M]``.
-        target: one of ``models``.
-        models: names of rows and columns.
+        target: one of ``models``, or a row number where no names are given.
+        models: names of rows and columns; row numbers stand for them if None.
 
     Raises:
         SettingsError: an unknown target (with the nearest names), or names that do not fit the matrix.
     """
-    A, models = np.asarray(A, dtype=np.float64), list(models)
+    A = np.asarray(A, dtype=np.float64)
+    if models is None:
+        if A.ndim != 2 or A.shape[0] != A.shape[1] or target not in range(len(A)):
+            raise SettingsError(
+                f"the affinity has shape {A.shape}; row {target!r} of a square one was asked for"
+            )
+        numbers = [str(row) for row in range(len(A))]
+        return [(int(name), value) for name, value in rank(A, str(int(target)), numbers)]
+    models = list(models)
     if A.shape != (len(models), len(models)) or len(set(models)) != len(models):
         raise SettingsError(
             f"the affinity has shape {A.shape}, expected square with {len(models)} unique names"
