@@ -38,7 +38,15 @@ setup(
     ],
     extras_require={
         "rooms": ["mitsuba>=3.5,<4"],  # renders the embedded small Taskonomy anew
-        "test": ["pytest>=8,<10", "pytest-timeout>=2.3,<3", "ruff>=0.8,<1", "hypothesis>=6,<7"],
+        "test": [
+            "pytest>=8,<10",
+            "pytest-timeout>=2.3,<3",
+            "ruff>=0.8,<1",
+            "hypothesis>=6,<7",
+            "nbclient>=0.10,<1",  # executes the notebooks
+            "nbformat>=5.10,<6",
+            "ipykernel>=6.29,<8",
+        ],
     },
     entry_points={"console_scripts": ["tfattr = tfattr.cli.main:main"]},
 )
