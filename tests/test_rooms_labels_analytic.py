@@ -236,8 +236,10 @@ def test_vanishing_points_and_layout_of_a_known_camera(yaw, pitch, roll):
     # the vanishing point of the depth direction lies left of the centre when the camera turns right
     assert np.sign(round(float(forward[0]), 6)) == -np.sign(yaw)
     raw = labels.room_layout(scene)[0] * labels.LAYOUT_SCALE + labels.LAYOUT_OFFSET
-    assert np.allclose(raw[:3], [2 - 1.0, 1.25 - 1.5, 2.5 - 0.7], atol=1e-5)
-    assert np.allclose(raw[3:6], [4, 2.5, 5], atol=1e-5)
+    # the camera at (1, 0.7, 1.5) looks along +y in a room of 4 x 5 x 2.5 m: the front wall is 4.3 m away
+    left, right, down, up = np.arctan(np.array([-1.0, 3.0, -1.5, 1.0]) / 4.3)
+    assert np.allclose(raw[:3], [(left + right) / 2 - yaw, (down + up) / 2 - pitch, np.log(4.3)], atol=1e-5)
+    assert np.allclose(raw[3:6], [right - left, up - down, np.log(1.5)], atol=1e-5)
     assert np.allclose(raw[6:], [yaw, pitch, roll], atol=1e-5)
 
 

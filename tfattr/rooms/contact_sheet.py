@@ -45,10 +45,12 @@ def label_text(task: Task, label: np.ndarray) -> str:
         return ROOM_TYPES[int(label)].replace("_", " ")
     if task.name == "room_layout":
         raw = label * labels.LAYOUT_SCALE + labels.LAYOUT_OFFSET
-        angles = np.degrees(raw[6:])
-        return "centre\n{:.1f} {:.1f} {:.1f}\nsize\n{:.1f} {:.1f} {:.1f}\n".format(
-            *raw[:6]
-        ) + "yaw {:.0f} pitch {:.0f}\nroll {:.0f}".format(*angles)
+        degrees = np.degrees(raw)
+        return (
+            f"front wall\nat {degrees[0]:+.0f} {degrees[1]:+.0f}, {np.exp(raw[2]):.1f} m\n"
+            f"{degrees[3]:.0f} x {degrees[4]:.0f}\nheight {np.exp(raw[5]):.1f} m\n"
+            f"yaw {degrees[6]:.0f} pitch {degrees[7]:.0f}\nroll {degrees[8]:.0f}"
+        )
     return "\n".join("{:+.2f} {:+.2f} {:+.2f}".format(*row) for row in label.reshape(3, 3))
 
 

@@ -40,10 +40,10 @@ CURVATURE_SCALE = 8.0
 #: Pixel offsets (row, column) of the affinity channels of segment2d and segment25d.
 AFFINITY_OFFSETS = tuple((r * dy, r * dx) for r in (3, 8) for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)))
 AFFINITY_CHANNELS = len(AFFINITY_OFFSETS)
-#: Offset and scale of the nine room_layout numbers: centre (right, up, forward) and extents in metres, then
-#: yaw, pitch, roll in radians. About the mean and spread of the training rooms.
-LAYOUT_OFFSET = np.array([0.0, 0.0, 1.0, 4.1, 2.7, 4.2, 0.0, -0.28, 0.0], np.float32)
-LAYOUT_SCALE = np.array([0.8, 0.3, 0.4, 0.7, 0.2, 0.7, 0.4, 0.19, 0.045], np.float32)
+#: Offset of the nine room_layout numbers (about the mean of the training rooms) and their scale: 0.3 radian
+#: for an angle, 0.3 for the logarithm of a distance in metres.
+LAYOUT_OFFSET = np.array([0.0, 0.28, 1.1, 1.15, 0.85, 0.3, 0.0, -0.28, 0.0], np.float32)
+LAYOUT_SCALE = np.full(9, 0.3, np.float32)
 
 
 def autoencoder(a: Arrays) -> np.ndarray:
@@ -238,21 +238,29 @@ def vanishing_point(a: Arrays) -> np.ndarray:
 
 
 def room_layout(a: Arrays) -> np.ndarray:
-    """The room's box seen from the camera, [N,9]: centre, extents, angles, each (value - offset) / scale.
+    """The room's box as the camera sees it, [N,9]: centre, extents, angles, each (value - offset) / scale.
 
-    Taskonomy: room layout, the bounding box of the room in the camera's coordinates as 9 numbers. Centre of
-    the box relative to the camera and its extents along right, up and forward (metres; the axes of
-    :func:`vanishing_point`, taken in the world), and yaw, pitch, roll of the camera against them (radians).
-    Offset and scale are LAYOUT_OFFSET and LAYOUT_SCALE.
+    Taskonomy: room layout, the bounding box of the room in the camera's coordinates as 9 numbers. A single
+    picture does not show the wall behind the camera, so the box is given by its front wall: centre = azimuth
+    (right) and elevation (up) of the wall's middle against the viewing direction and log of its distance;
+    extents = its angular width and height and log of the camera's height over the floor; yaw, pitch, roll of
+    the camera against the box (axes of :func:`vanishing_point`). Radians and log metres; offset and scale
+    are LAYOUT_OFFSET and LAYOUT_SCALE.
     """
     rotation = np.asarray(a["rotation"], np.float32)
     axes = manhattan_axes(rotation)
-    # rows: forward, right, up in the world; right, up, forward in the label
+    # rows: forward, right, up in the world; right, up, forward here
     world = np.round(np.einsum("nij,njk->nik", axes, rotation))[:, [1, 2, 0]]
-    room = np.asarray(a["room"], np.float32)
-    centre = np.einsum("nij,nj->ni", world, room.mean(-1) - np.asarray(a["position"], np.float32))
-    extents = np.abs(np.einsum("nij,nj->ni", world, room[..., 1] - room[..., 0]))
-    raw = np.concatenate([centre, extents, camera_angles(rotation)], axis=1)
+    corners = np.asarray(a["room"], np.float32) - np.asarray(a["position"], np.float32)[..., None]
+    low, high = np.sort(np.einsum("nij,njk->nik", world, corners), axis=2).transpose(2, 0, 1)
+    front = high[:, 2]
+    first, last = np.arctan2(low[:, :2], front[:, None]), np.arctan2(high[:, :2], front[:, None])
+    angles = camera_angles(rotation)
+    centre = (first + last) / 2 - angles[:, :2]
+    extents = last - first
+    far = np.log(np.maximum(front, 0.1))
+    height = np.log(np.maximum(-low[:, 1], 0.1))
+    raw = np.column_stack([centre, far, extents, height, angles])
     return ((raw - LAYOUT_OFFSET) / LAYOUT_SCALE).astype(np.float32)
 
 

@@ -63,7 +63,7 @@ def training_batch(
         flip = rng.random(len(rows)) < 0.5
         images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
         if labels.ndim > 2:
-            labels = np.where(flip[:, None, None], labels[:, :, ::-1], labels)
+            labels = np.where(flip.reshape(-1, *[1] * (labels.ndim - 1)), labels[:, :, ::-1], labels)
         elif labels.ndim == 2:
             labels = np.where(flip[:, None], labels * np.float32(MIRROR_SIGNS[entry.task]), labels)
     return images, labels
