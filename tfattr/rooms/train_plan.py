@@ -15,6 +15,7 @@ _L1 = frozenset({"autoencoder", "denoise", "inpainting_whole", "rgb2depth", "rgb
 #: by: the vanishing points' x components (and the sign of the right axis, which stays right), the room
 #: wall's azimuth, yaw and roll. Classes and scalar maps do not change.
 MIRROR_SIGNS: dict[str, tuple[int, ...]] = {
+    "colorization": (),
     "curvature": (),
     "reshade": (),
     "segmentsemantic": (),
@@ -74,7 +75,7 @@ _BUDGET = {
     "vector": {"steps": 3500, "rate": 2e-3},
 }
 #: Tasks that the budget of their kind leaves short.
-_LONGER = {"reshade": {"steps": 2000}, "curvature": {"steps": 2500}}
+_LONGER = {"reshade": {"steps": 2000}, "curvature": {"steps": 2500}, "colorization": {"steps": 2500}}
 
 
 def _plan() -> dict[str, Entry]:

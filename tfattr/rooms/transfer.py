@@ -63,13 +63,13 @@ def table(
     """Rows of ``transfer.csv`` from test losses [targets, N] by source and seed.
 
     Win rates and affinities are taken among the sources of ``COMPARED`` that are present, over the images of
-    all common seeds; ``scratch`` gets its win rate against them and no affinity.
+    their common seeds; ``scratch`` gets its win rate against them over the seeds that it has, and no affinity.
     """
     compared = [source for source in COMPARED if source in losses]
-    seeds = sorted(set.intersection(*(set(losses[source]) for source in losses)))
+    seeds = sorted(set.intersection(*(set(losses[source]) for source in compared)))
     rows: list[dict[str, object]] = []
     for index, target in enumerate(targets):
-        pooled = {s: np.concatenate([losses[s][seed][index] for seed in seeds]) for s in losses}
+        pooled = {s: _pooled(losses[s], seeds, index) for s in losses}
         wins = win_rates(np.stack([pooled[source] for source in compared]))
         affinity = principal_eigenvector(ratio_matrix(wins))
         random = pooled[RANDOM].mean() if RANDOM in pooled else np.nan
@@ -79,9 +79,16 @@ def table(
                 rate = np.delete(wins[row], row).mean()
                 value = f"{affinity[row]:.8g}"
             else:
-                rate = np.mean([win_rates(np.stack([pooled[source], pooled[s]]))[0, 1] for s in compared])
+                own = [seed for seed in seeds if seed in losses[source]]
+                against = [_pooled(losses[s], own, index) for s in compared]
+                rate = np.mean([win_rates(np.stack([pooled[source], other]))[0, 1] for other in against])
                 value = ""
-            each = {f"loss_seed{seed}": f"{losses[source][seed][index].mean():.6g}" for seed in seeds}
+            each = {
+                f"loss_seed{seed}": f"{losses[source][seed][index].mean():.6g}"
+                if seed in losses[source]
+                else ""
+                for seed in seeds
+            }
             rows.append(
                 {
                     "target": target,
@@ -97,23 +104,28 @@ def table(
     return rows
 
 
+def _pooled(losses: dict[int, np.ndarray], seeds: Sequence[int], target: int) -> np.ndarray:
+    return np.concatenate([losses[seed][target] for seed in seeds if seed in losses])
+
+
 def read_losses(
     folder: Path, sources: Sequence[str], seeds: Iterable[int]
 ) -> dict[str, dict[int, np.ndarray]]:
-    """Test losses [targets, N] by source and seed, of the sources that have every seed in ``folder``."""
+    """Test losses [targets, N] by source and seed: sources with every seed in ``folder``, ``scratch`` with any."""
     seeds = list(seeds)
     found = {}
     for source in sources:
         paths = {seed: losses_path(folder, source, seed) for seed in seeds}
-        if all(path.exists() for path in paths.values()):
-            found[source] = {seed: np.load(path)["losses"] for seed, path in paths.items()}
+        present = {seed: path for seed, path in paths.items() if path.exists()}
+        if present and (source == SCRATCH or len(present) == len(seeds)):
+            found[source] = {seed: np.load(path)["losses"] for seed, path in present.items()}
     return found
 
 
 def write_table(folder: Path, out: Path, sources: Sequence[str], seeds: Sequence[int]) -> int:
     """Write ``out`` (transfer.csv) from what is measured so far; returns the number of sources in it."""
     losses = read_losses(folder, sources, seeds)
-    if losses:
+    if any(source in COMPARED for source in losses):
         rows = table(losses)
         write_csv(out, rows[0].keys(), rows)
     return len(losses)
