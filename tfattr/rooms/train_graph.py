@@ -67,8 +67,7 @@ def _predict(
     channels = entry.spec.channels
     if entry.prefix:
         seed = tf.stack([tf.constant(entry.seed, tf.int64), step])
-        keep = 0.5 if entry.loss == "softmax" else 1.0  # a regression needs all of its evidence at once
-        return code, vector_head(code, channels, seed, is_training, keep=keep)
+        return code, vector_head(code, channels, seed, is_training, keep=entry.keep)
     return code, dense_decoder(code, channels, is_training)
 
 

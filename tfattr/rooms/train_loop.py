@@ -66,6 +66,10 @@ def training_batch(
             labels = np.where(flip.reshape(-1, *[1] * (labels.ndim - 1)), labels[:, :, ::-1], labels)
         elif labels.ndim == 2:
             labels = np.where(flip[:, None], labels * np.float32(MIRROR_SIGNS[entry.task]), labels)
+    if entry.regularised:
+        gain = 1 + 0.2 * rng.standard_normal((len(rows), 1, 1, images.shape[3]), dtype=np.float32)
+        cast = 0.1 * rng.standard_normal((len(rows), 1, 1, images.shape[3]), dtype=np.float32)
+        images = np.clip(images * gain + cast, -1, 1)
     return images, labels
 
 

@@ -26,6 +26,11 @@ MIRROR_SIGNS: dict[str, tuple[int, ...]] = {
 }
 
 
+#: Tasks whose pictures get random contrast and colour casts while training, and whose head drops units: nine
+#: numbers a picture are learnt by heart otherwise.
+_REGULARISED = frozenset({"room_layout"})
+
+
 @dataclass(frozen=True)
 class Entry:
     """One encoder of the zoo.
@@ -65,6 +70,16 @@ class Entry:
     def mirrored(self) -> bool:
         """Whether half of the training pictures are shown mirrored."""
         return self.task in MIRROR_SIGNS
+
+    @property
+    def regularised(self) -> bool:
+        """Whether training pictures get random contrast and colour casts."""
+        return self.task in _REGULARISED
+
+    @property
+    def keep(self) -> float:
+        """Share of the hidden units of a vector or class head that training keeps."""
+        return 0.5 if self.regularised or self.loss == "softmax" else 1.0
 
 
 #: What one picture teaches decides how long a task trains: a map has thousands of numbers, a class one.
