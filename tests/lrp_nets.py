@@ -76,13 +76,20 @@ def evaluate(graph_def, input: str, output: str, x: np.ndarray) -> np.ndarray:
 CHANGED = ("Relu", "Elu", "Sigmoid", "Tanh", "Softplus")
 
 
-def gradient(graph_def, input: str, output: str, x: np.ndarray, seed: str = "ones", eps=None, changed=CHANGED):
+def gradient(
+    graph_def, input: str, output: str, x: np.ndarray, seed: str = "ones", eps=None, changed=CHANGED
+):
     """d sum(y) / dx, or with ``seed="units"`` d (sum(y^2) / 2) / dx.
 
     With ``eps`` the authors' changed chain rule: each operation in ``changed`` has the slope
     output / (input + eps * sign(input)).
     """
-    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+    plainly = (
+        tf.compat.v1.ConfigProto()
+    )  # optimising a graph with large constants takes longer than running it
+    plainly.graph_options.rewrite_options.disable_meta_optimizer = True
+    plainly.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session(config=plainly) as session:
         tf.graph_util.import_graph_def(graph_def, name="")
         fed, y = graph.get_tensor_by_name(input), graph.get_tensor_by_name(output)
         if eps is not None:
@@ -116,3 +123,29 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Cosine of each image's two maps."""
     a, b = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (a, b))
     return (a * b).sum(1) / np.sqrt((a * a).sum(1) * (b * b).sum(1))
+
+
+def family_graph(name: str, size: tuple[int, int], seed: int = 0, **options):
+    """A zoo family's graph with random weights and batch norm statistics, frozen: graph, input, output."""
+    from tfattr.zoo import family
+
+    model, random = family(name), np.random.default_rng(seed)
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [None, *size, 3], name="images")
+        y = model.build(x, **options)[1][model.output]
+        feeds = {}
+        for variable in tf.compat.v1.global_variables():
+            shape, leaf = variable.shape.as_list(), variable.op.name.rsplit("/", 1)[-1]
+            if leaf in ("moving_variance", "gamma"):
+                value = random.uniform(0.5, 1.5, shape)
+            elif len(shape) < 2:
+                value = random.normal(0.0, 0.2, shape)
+            else:
+                fan_in = np.prod(shape[:2] if leaf == "depthwise_weights" else shape[:-1])
+                value = random.normal(0.0, 1.4 / np.sqrt(fan_in), shape)
+            feeds[variable.initializer.inputs[1]] = value.astype(np.float32)
+        session.run([v.initializer for v in tf.compat.v1.global_variables()], feeds)
+        frozen = tf.compat.v1.graph_util.convert_variables_to_constants(
+            session, graph.as_graph_def(), [y.op.name]
+        )
+    return frozen, x.name, y.name

@@ -55,7 +55,9 @@ def relu_net(bias=0.1, seed=1):
 
 
 def smooth_net():
-    return chain(conv(1, 3, 4), tf.nn.elu, conv(3, 4, 4), tf.sigmoid, flatten, dense(5, 256, 5), tf.nn.softplus)
+    return chain(
+        conv(1, 3, 4), tf.nn.elu, conv(3, 4, 4), tf.sigmoid, flatten, dense(5, 256, 5), tf.nn.softplus
+    )
 
 
 # -- identities --------------------------------------------------------------------------------------
@@ -220,11 +222,15 @@ def test_trunks_of_one_structure_share_an_analyzer_and_not_their_weights():
     assert cosines(alone[0], alone[1]).max() < 0.9
 
 
-def test_kept_analyzers_are_bounded():
+@pytest.mark.parametrize(
+    "limit, value, kept", [("KEPT_ANALYZERS", 2, 2), ("KEPT_BYTES", 500, 1), ("KEPT_BYTES", 1, 1)]
+)
+def test_kept_analyzers_are_bounded(monkeypatch, limit, value, kept):
+    monkeypatch.setattr(engine, limit, value)
     x = images(1, SHAPE)
-    for channels in range(2, 4 + engine.KEPT_ANALYZERS):
+    for channels in (2, 3, 4):  # 224, 336, 448 bytes of weights
         relevance(*freeze(chain(conv(1, 3, channels), tf.nn.relu), SHAPE), x)
-    assert len(engine._built) == engine.KEPT_ANALYZERS
+    assert len(engine._built) == kept
     assert len(engine._trunks) <= engine.KEPT_TRUNKS
 
 

@@ -58,3 +58,7 @@ class Plan:
         ]
         text = json.dumps([rows, self.output], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def weight_bytes(self) -> int:
+        """Memory that the weights take."""
+        return sum(weight.nbytes for spec in self.layers for weight in spec.weights)

@@ -14,8 +14,9 @@ from tfattr.attribution.lrp.analyzers import NAMES
 from tfattr.attribution.lrp.session import AnalyzerSession
 from tfattr.errors import SettingsError
 
-KEPT_ANALYZERS = 4
-KEPT_TRUNKS = 4
+KEPT_ANALYZERS = 8
+KEPT_BYTES = 2 << 30  # of weights in kept analyzers; the one in use stays whatever its size
+KEPT_TRUNKS = 2
 _TARGETS = ("sum", "energy")
 
 
@@ -33,6 +34,7 @@ class _Trunk:
 @dataclass
 class _Built:
     session: AnalyzerSession
+    weight_bytes: int
     loaded: _Trunk | None = None
 
 
@@ -111,9 +113,10 @@ def clear_cache() -> None:
 def _analyzer_for(trunk: _Trunk, analyzer: str) -> _Built:
     key = (trunk.structure, analyzer)
     if key not in _built:
-        while len(_built) >= KEPT_ANALYZERS:
+        size = trunk.plan.weight_bytes()
+        while _built and (len(_built) >= KEPT_ANALYZERS or _kept_bytes() + size > KEPT_BYTES):
             _built.popitem(last=False)[1].session.close()
-        _built[key] = _Built(AnalyzerSession(trunk.plan, analyzer))
+        _built[key] = _Built(AnalyzerSession(trunk.plan, analyzer), size)
     _built.move_to_end(key)
     built = _built[key]
     if built.loaded is not trunk:
@@ -123,6 +126,10 @@ def _analyzer_for(trunk: _Trunk, analyzer: str) -> _Built:
         verify(expected, built.session.units(x), trunk.output)
         built.loaded = trunk
     return built
+
+
+def _kept_bytes() -> int:
+    return sum(built.weight_bytes for built in _built.values())
 
 
 def _trunk_for(graph_def: tf.compat.v1.GraphDef, input: str, output: str, x: np.ndarray) -> _Trunk:
