@@ -32,7 +32,7 @@ setup(
         "click>=8.1,<9",  # command line
         "tqdm>=4.65,<5",  # progress
         "platformdirs>=3,<5",  # where the cache of downloaded originals lives
-        "pooch>=1.8,<2",  # downloads with hash and progress
+        "requests>=2.31,<3",  # downloads of the originals
         "gdown>=5.2,<7",  # originals that live on Google Drive
         "tomli>=2; python_version < '3.11'",
     ],

@@ -178,6 +178,28 @@ def test_gradient_tape_goes_through(checkpoint):
     assert change == pytest.approx(float((gradient * step).sum()), rel=2e-2)
 
 
+def test_large_weights_are_not_copied_into_every_graph(checkpoint, monkeypatch):
+    """With every constant taken for a large one, the trunk and its gradients are the same."""
+    from tfattr.attribution import AttributionSettings, attributions
+    from tfattr.trunk import graph
+
+    settings = AttributionSettings(engine="deepexplain")
+    load = lambda: Trunk.from_checkpoint(  # noqa: E731
+        checkpoint["prefix"], build=small_net, output="d", preprocessing=FRAME
+    )
+    usual = load()
+    expected, maps = np.asarray(usual(images())), attributions(usual, images(), settings)
+    monkeypatch.setattr(graph, "LARGE", 100)
+    lifted = load()
+    light, large = graph.lift_large(lifted.graph_def)
+    assert len(large) >= 3
+    assert sum(node.op == "Placeholder" for node in light.node) == len(large) + 1
+    assert lifted.provenance["graph_sha256"] == usual.provenance["graph_sha256"]
+    assert close(lifted(images()), expected)
+    for method, found in attributions(lifted, images(), settings).items():
+        assert close(found, maps[method]), method
+
+
 def test_save_and_load(checkpoint, tmp_path):
     trunk = Trunk.from_checkpoint(
         checkpoint["prefix"], build=small_net, output="d", preprocessing=FRAME, name="net"

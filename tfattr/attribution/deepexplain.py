@@ -81,9 +81,7 @@ def backward_function(
     def passes(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
         overrides = dict.fromkeys(OVERRIDDEN, _GRADIENT_NAME)
         with x.graph.gradient_override_map(overrides):
-            (y,) = tf.import_graph_def(
-                trunk.graph_def, input_map={trunk.input: x}, return_elements=[trunk.output], name=""
-            )
+            y = trunk.imported(x)
         seed = tf.ones_like(y) if target == "sum" else y
         with _epsilon_rule(epsilon):
             results = tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")

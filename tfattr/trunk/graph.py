@@ -177,14 +177,37 @@ def redirected(graph_def: GraphDef, new: Mapping[str, str]) -> GraphDef:
     return result
 
 
+LARGE = 16 << 20  # bytes: the fully connected layers of VGG and FCN, no convolution of the other originals
+
+
+def lift_large(graph_def: GraphDef) -> tuple[GraphDef, dict[str, np.ndarray]]:
+    """The graph with constants of more than ``LARGE`` bytes as placeholders, and their values by node name.
+
+    TensorFlow keeps a dozen copies of what is written into a graph; what is fed to it is kept once.
+    """
+    large = {
+        node.name: value(node)
+        for node in graph_def.node
+        if node.op == "Const" and node.attr["value"].tensor.ByteSize() > LARGE
+    }
+    if not large:
+        return graph_def, {}
+    placeholders = {}
+    for name, array in large.items():
+        placeholder = placeholders[name] = NodeDef(name=name, op="Placeholder")
+        placeholder.attr["dtype"].type = tf.as_dtype(array.dtype).as_datatype_enum
+        placeholder.attr["shape"].shape.CopyFrom(tf.TensorShape(array.shape).as_proto())
+    return replaced(graph_def, placeholders), large
+
+
 def run(graph_def: GraphDef, tensors: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Values of ``tensors`` in a session of their own (nothing of it stays behind)."""
+    light, large = lift_large(graph_def)
+    fed = {_port(ref): array for ref, array in {**large, **feeds}.items()}
     with tf.Graph().as_default() as graph:
-        tf.import_graph_def(graph_def, name="")
+        tf.import_graph_def(light, name="")
         with tf.compat.v1.Session(graph=graph) as session:
-            return session.run(
-                [_port(ref) for ref in tensors], {_port(ref): array for ref, array in feeds.items()}
-            )
+            return session.run([_port(ref) for ref in tensors], fed)
 
 
 def _port(ref: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import ModelFileError, SettingsError
+from tfattr.trunk import graph as g
 from tfattr.trunk.assemble import Plain
 from tfattr.trunk.preprocessing import Preprocessing
 
@@ -51,10 +52,9 @@ class Trunk:
         self.deviation = plain.deviation
         self.preprocessing = preprocessing
         self._functions: dict[tuple, Callable] = {}
-        self._serialized = plain.graph_def.SerializeToString(deterministic=True)
         self.provenance = {
             **provenance,
-            "graph_sha256": hashlib.sha256(self._serialized).hexdigest(),
+            "graph_sha256": hashlib.sha256(_serialized(plain.graph_def)).hexdigest(),
             "input": plain.input,
             "output": plain.output,
             "tensorflow": tf.__version__,
@@ -72,14 +72,22 @@ class Trunk:
         A ``tf.GradientTape`` goes through it, in eager mode and inside ``tf.function``.
         """
 
-        def imported(x: tf.Tensor) -> tf.Tensor:
-            (y,) = tf.import_graph_def(
-                self.graph_def, input_map={self.input: x}, return_elements=[self.output], name=""
-            )
-            return y
-
         spec = tf.TensorSpec([None, *self.input_shape], tf.float32)
-        return tf.compat.v1.wrap_function(imported, [spec])
+        return tf.compat.v1.wrap_function(self.imported, [spec])
+
+    def imported(self, x: tf.Tensor) -> tf.Tensor:
+        """The representation of ``x``, a tensor of the graph that is being built: the trunk's nodes are copied there."""
+        light, large = self._parts
+        # A captured tensor has to become one of this graph before it can be mapped to.
+        fed = {f"{name}:0": tf.identity(value) for name, value in large.items()}
+        (y,) = tf.import_graph_def(light, {self.input: x, **fed}, [self.output], name="")
+        return y
+
+    @functools.cached_property
+    def _parts(self) -> tuple[g.GraphDef, dict[str, tf.Tensor]]:
+        light, large = g.lift_large(self.graph_def)
+        with tf.init_scope():
+            return light, {name: tf.constant(array) for name, array in large.items()}
 
     def __call__(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
         """The representation of a batch: float32 ``[N, H, W, C]`` in the fed frame to ``[N, ...]``.
@@ -138,7 +146,7 @@ class Trunk:
             "preprocessing": self.preprocessing.to_dict(),
             "provenance": self.provenance,
         }
-        _write_whole(directory / _GRAPH_FILE, self._serialized)
+        _write_whole(directory / _GRAPH_FILE, _serialized(self.graph_def))
         _write_whole(directory / _CARD_FILE, (json.dumps(card, indent=2, sort_keys=True) + "\n").encode())
 
     @classmethod
@@ -288,6 +296,10 @@ class Trunk:
         from tfattr.trunk import tf2
 
         return tf2.from_hub(cls, handle, output, preprocessing, name, fold_batch_norm=fold_batch_norm)
+
+
+def _serialized(graph_def: g.GraphDef) -> bytes:
+    return graph_def.SerializeToString(deterministic=True)
 
 
 def _write_whole(path: Path, content: bytes) -> None:
