@@ -142,11 +142,18 @@ def test_one_source_end_to_end_and_the_table(tmp_path):
     second, _ = run_source(RANDOM, 0, splits, tmp_path, Budget(steps=2, batch=4))
     assert first.shape == (20, 6)
     np.testing.assert_array_equal(first, second)
+    alone, _ = run_source("scratch-class_places", 0, splits, tmp_path, Budget(steps=2, batch=4))
+    assert alone.shape == (1, 6)
+    assert np.isfinite(alone).all()
     rng = np.random.default_rng(7)
     for source in (*TASK_NAMES, RANDOM, SCRATCH):
         for seed in (0, 1):
             noise = first * rng.uniform(0.5, 1.5, first.shape)
-            np.savez(losses_path(tmp_path, source, seed), losses=noise, targets=np.array(TASK_NAMES))
+            for target, row in zip(TASK_NAMES, noise):
+                if source == SCRATCH:
+                    np.savez(losses_path(tmp_path, f"{SCRATCH}-{target}", seed), losses=row[None])
+            if source != SCRATCH:
+                np.savez(losses_path(tmp_path, source, seed), losses=noise)
     assert write_table(tmp_path, tmp_path / "transfer.csv", (*TASK_NAMES, RANDOM, SCRATCH), (0, 1)) == 22
     affinity = truth.read_transfer(tmp_path / "transfer.csv")
     losses = read_losses(tmp_path, (*TASK_NAMES, RANDOM), (0, 1))

@@ -29,7 +29,8 @@ COMPARED = (*TASK_NAMES, RANDOM)
 
 
 def losses_path(folder: Path, source: str, seed: int) -> Path:
-    """Where the test losses of a source's readouts lie: npz with ``losses`` [20 targets, N] and ``targets``."""
+    """Where the test losses of a source's readouts lie: npz with ``losses`` [20 targets, N]; ``scratch`` has a
+    file [1, N] a target, source ``scratch-<target>``."""
     return folder / f"{source}-seed{seed}.npz"
 
 
@@ -49,10 +50,12 @@ def measure(units: Sequence[tuple[str, int]], data: Path, zoo: Path, folder: Pat
     splits = Splits.of(load(data, "val", list(TASK_NAMES)), load(data, "test", list(TASK_NAMES)), limit)
     folder.mkdir(parents=True, exist_ok=True)
     for number, (source, seed) in enumerate(todo, start=1):
+        if losses_path(folder, source, seed).exists():  # another process was faster
+            continue
         losses, seconds = run_source(source, seed, splits, zoo)
         path = losses_path(folder, source, seed)
         temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        np.savez(temporary, losses=losses, targets=np.array(TASK_NAMES))
+        np.savez(temporary, losses=losses)
         os.replace(temporary, path)
         print(f"{source}, seed {seed}: {seconds:.0f} s ({number} of {len(todo)})", flush=True)
 
@@ -115,10 +118,14 @@ def read_losses(
     seeds = list(seeds)
     found = {}
     for source in sources:
-        paths = {seed: losses_path(folder, source, seed) for seed in seeds}
-        present = {seed: path for seed, path in paths.items() if path.exists()}
+        names = [f"{SCRATCH}-{target}" for target in TASK_NAMES] if source == SCRATCH else [source]
+        paths = {seed: [losses_path(folder, name, seed) for name in names] for seed in seeds}
+        present = {seed: files for seed, files in paths.items() if all(file.exists() for file in files)}
         if present and (source == SCRATCH or len(present) == len(seeds)):
-            found[source] = {seed: np.load(path)["losses"] for seed, path in present.items()}
+            found[source] = {
+                seed: np.concatenate([np.load(file)["losses"] for file in files])
+                for seed, files in present.items()
+            }
     return found
 
 
@@ -138,7 +145,8 @@ def measure_all(
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     workers = []
     units = [(source, seed) for seed in seeds for source in sources if source != SCRATCH]
-    units += [(SCRATCH, seed) for seed in seeds if SCRATCH in sources]  # the longest, one a process
+    if SCRATCH in sources:
+        units += [(f"{SCRATCH}-{target}", seed) for seed in seeds for target in TASK_NAMES]
     for job in range(jobs):
         worker = context.Process(target=measure, args=(units[job::jobs], data, zoo, folder, limit))
         worker.start()

@@ -16,7 +16,8 @@ from tfattr.rooms.train_plan import ENTRIES
 from tfattr.rooms.transfer_codes import RANDOM, codes, view
 from tfattr.rooms.transfer_readout import Budget, build, coarse_labels, fit, view_of
 
-SCRATCH = "scratch"
+#: Before a target's name: its own encoder, trained from scratch with its readout.
+SCRATCH = "scratch-"
 
 __all__ = ["Splits", "run_source", "RANDOM", "SCRATCH"]
 
@@ -53,8 +54,9 @@ def run_source(
 ) -> tuple[np.ndarray, float]:
     """Test losses of a source's readouts, float32 [20 targets, N], and the seconds taken.
 
-    source: a name of the plan, ``random``, or ``scratch`` (every target with its own untrained encoder,
-    trained with its readout). seed: initial weights and data order, the same for every source.
+    source: a name of the plan, ``random``, or ``scratch-<target>`` (that target alone, [1, N], with its own
+    untrained encoder, trained with its readout). seed: initial weights and data order, the same for every
+    source.
     """
     budget = budget or Budget()
     started = time.perf_counter()
@@ -62,8 +64,10 @@ def run_source(
         name: None if ENTRIES[name].loss == "softmax" else Statistics.of(splits.train_labels[name])
         for name in TASK_NAMES
     }
-    run = _scratch if source == SCRATCH else _frozen
-    losses = run(source, seed, splits, zoo, budget, statistics)
+    if source.startswith(SCRATCH):
+        losses = _scratch(source[len(SCRATCH) :], seed, splits, budget, statistics)
+    else:
+        losses = _frozen(source, seed, splits, zoo, budget, statistics)
     return losses, time.perf_counter() - started
 
 
@@ -82,22 +86,14 @@ def _frozen(source, seed, splits, zoo, budget, statistics) -> np.ndarray:
         )
 
 
-def _scratch(source, seed, splits, zoo, budget, statistics) -> np.ndarray:
-    losses = []
-    for target in TASK_NAMES:
-        kind = TASKS[target].input
+def _scratch(target, seed, splits, budget, statistics) -> np.ndarray:
+    kind = TASKS[target].input
 
-        def inputs(rgb, view_seed, target=target, kind=kind):
-            pictures = view(rgb, view_of(target), view_seed)
-            return {"pictures": network_input(pictures, "low_sat" if kind == "noisy" else kind)}
+    def inputs(rgb: np.ndarray, number: int) -> dict[str, np.ndarray]:
+        pictures = view(rgb, view_of(target), seed=number)
+        return {"pictures": network_input(pictures, "low_sat" if kind == "noisy" else kind)}
 
-        with tf.Graph().as_default():
-            readouts = build([target], statistics, seed, budget, scratch=target)
-            parts = [
-                (inputs(rgb, number), {target: labels[target]})
-                for number, (rgb, labels) in enumerate(
-                    [(splits.train_rgb, splits.train_labels), (splits.test_rgb, splits.test_labels)]
-                )
-            ]
-            losses.append(fit(readouts, budget, seed, *parts)[0])
-    return np.stack(losses)
+    training = inputs(splits.train_rgb, 0), {target: splits.train_labels[target]}
+    test = inputs(splits.test_rgb, 1), {target: splits.test_labels[target]}
+    with tf.Graph().as_default():
+        return fit(build([target], statistics, seed, budget, scratch=target), budget, seed, training, test)
