@@ -103,7 +103,7 @@ def test_exported_encoder_gives_the_training_sessions_code(tmp_path, name):
     assert loaded.std() > 0
 
 
-@pytest.mark.parametrize("name", list(ENTRIES))
+@pytest.mark.parametrize("name", ["autoencoder", "colorization", "class_places", "rgb2depth_plain"])
 def test_encoders_are_small_and_carry_taskonomys_names(name):
     item = ENTRIES[name]
     with tf.Graph().as_default():
@@ -128,6 +128,13 @@ def test_encoders_are_small_and_carry_taskonomys_names(name):
 
 
 FEED_FORWARD = {"room_layout", "vanishing_point", "class_1000", "class_places"}
+
+
+def test_the_plan_holds_the_tasks_in_order_then_the_repeated_ones():
+    assert list(ENTRIES)[:20] == list(TASKS)
+    assert {item.task for item in list(ENTRIES.values())[20:]} == {"autoencoder", "rgb2sfnorm", "rgb2depth"}
+    assert {item.task for item in ENTRIES.values() if item.prefix == "feedforward"} == FEED_FORWARD
+    assert len({item.seed for item in ENTRIES.values()}) == len(ENTRIES)
 
 
 def test_optimiser_slots_and_decoders_are_no_encoder_variables():
@@ -274,3 +281,14 @@ def _rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
         return out
 
     return turn(0, 1, roll) @ turn(1, 2, pitch) @ turn(0, 2, yaw)
+
+
+def test_colour_casts_keep_the_input_range_and_the_labels():
+    item = dataclasses.replace(entry("room_layout"), batch=8)
+    data = made_up("room_layout", 8, 4)
+    inputs = network_input(data.rgb, item.spec.input)
+    images, labels = training_batch(item, data, inputs, step=3)
+    rows = batch_indices(item, 3, 8)
+    assert np.abs(images).max() <= 1
+    assert np.abs(images - inputs[rows]).mean() > 0.01
+    np.testing.assert_allclose(np.abs(labels), np.abs(data.labels[rows]), rtol=1e-6)
