@@ -206,8 +206,16 @@ def run(graph_def: GraphDef, tensors: Sequence[str], feeds: Mapping[str, np.ndar
     fed = {_port(ref): array for ref, array in {**large, **feeds}.items()}
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(light, name="")
-        with tf.compat.v1.Session(graph=graph) as session:
+        with tf.compat.v1.Session(graph=graph, config=_unoptimised()) as session:
             return session.run([_port(ref) for ref in tensors], fed)
+
+
+def _unoptimised() -> tf.compat.v1.ConfigProto:
+    """A graph that runs once is not worth optimising."""
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
+    return config
 
 
 def _port(ref: str) -> str:

@@ -1,0 +1,74 @@
+"""The embedded zoo: every encoder loads, the demonstration runs and judges, the notebook executes."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfattr import resources
+from tfattr.runs.demo import GRIDS, METHODS, TARGETS, demonstrate
+from tfattr.runs.judging import find_truth
+from tfattr.zoo.file import open_zoo
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_every_encoder_loads_and_tells_pictures_apart():
+    zoo = open_zoo("rooms")
+    assert len(zoo) == 23
+    x = np.random.default_rng(0).uniform(-0.8, 0.8, (2, 64, 64, 3)).astype(np.float32)
+    for spec in zoo:
+        trunk = spec.load()
+        code = np.asarray(trunk(x[..., : trunk.input_shape[2]]))
+        assert code.reshape(2, -1).shape[1] == 2048, spec.name
+        assert code.min() == 0.0, f"{spec.name}: the code ends in a ReLU"
+        assert np.abs(code[0] - code[1]).max() > 1e-3, spec.name
+
+
+def test_truth_is_the_mean_of_its_seeds():
+    """``transfer.csv``: affinities of a target sum to 1 with the random encoder; test losses are means over seeds."""
+    with find_truth("rooms").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for target in {row["target"] for row in rows}:
+        shares = [float(row["affinity"]) for row in rows if row["target"] == target and row["affinity"]]
+        assert sum(shares) == pytest.approx(1.0, abs=1e-3), target
+
+
+def test_demonstration(tmp_path):
+    said = demonstrate(tmp_path / "demo", limit=2, progress=False)
+    assert "random (expected)" in said
+    with (tmp_path / "demo" / "evaluation.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(METHODS) * len(TARGETS) * len(GRIDS)
+    for target in TARGETS:
+        for name in ("affinity.npz", "evaluation.csv", "figures/maps.png", "figures/precision_recall.png"):
+            assert (tmp_path / "demo" / target / name).stat().st_size > 0
+    again = demonstrate(tmp_path / "demo", limit=2, progress=False)
+    assert again == said
+
+
+def test_quickstart_notebook_runs(tmp_path, monkeypatch):
+    nbformat = pytest.importorskip("nbformat", reason="pip install tfattr[test] brings nbformat")
+    nbclient = pytest.importorskip("nbclient", reason="pip install tfattr[test] brings nbclient")
+    notebook = nbformat.read(ROOT / "notebooks" / "01_quickstart.ipynb", as_version=4)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("limit=20", "limit=2")
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
+    assert "random (expected)" in printed
+
+
+def test_notebooks_hold_their_outputs_and_no_errors():
+    nbformat = pytest.importorskip("nbformat", reason="pip install tfattr[test] brings nbformat")
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = nbformat.read(path, as_version=4).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", ())]
+        assert outputs, f"{path.name} was not executed"
+        assert not [output for output in outputs if output.output_type == "error"], path.name
+
+
+def test_embedded_folders_are_the_clones():
+    assert (resources.checkpoints() / "rooms" / "zoo.toml").is_file()
