@@ -46,7 +46,7 @@ def make_analyzer(name: str, model, epsilon: tf.Tensor, energy: tf.Tensor):
 
 
 class _Common:
-    """What all analyzers share: the target, and mappings by family of layers."""
+    """What all analyzers share: the target, and mappings by family of layers (``_mappings`` of each)."""
 
     def start(self, name: str, epsilon: tf.Tensor, energy: tf.Tensor) -> None:
         self._name, self._epsilon_tensor, self._energy = name, epsilon, energy
@@ -57,9 +57,6 @@ class _Common:
 
     def _of(self, wanted: str, reverse) -> tuple:
         return wanted, lambda layer: family(layer) == wanted, reverse
-
-    def _mappings(self) -> list[tuple]:
-        raise NotImplementedError
 
     def _seed(self, units: tf.Tensor, plain: tf.Tensor) -> tf.Tensor:
         return rules.Reversed(lambda xs, ys, rs: [tf.where(self._energy, ys[0] * xs[0], ys[0])]).reverse(
