@@ -44,14 +44,19 @@ class Tree:
         return squareform(hierarchy.cophenet(self.linkage))
 
     def clusters(self, count: int) -> list[list[str]]:
-        """The (at most) ``count`` groups that cutting the tree leaves, each and all in leaf order."""
+        """The ``count`` groups (one a leaf at most) that undoing the last merges leaves, each and all in leaf order."""
         if count < 1:
             raise SettingsError(f"{count} clusters asked for; at least 1 is possible")
-        member = hierarchy.fcluster(self.linkage, count, criterion="maxclust")
-        groups: dict[int, list[str]] = {}
-        for row in self.order:
-            groups.setdefault(int(member[row]), []).append(self.labels[row])
-        return list(groups.values())
+        leaves = len(self.labels)
+        parts = {row: [row] for row in range(leaves)}
+        # The first merges, without those that would leave fewer groups.
+        for step, (left, right, *_) in enumerate(self.linkage[: max(leaves - count, 0)]):
+            parts[leaves + step] = parts.pop(int(left)) + parts.pop(int(right))
+        place = {row: index for index, row in enumerate(self.order)}
+        ordered = sorted(
+            (sorted(part, key=place.get) for part in parts.values()), key=lambda part: place[part[0]]
+        )
+        return [[self.labels[row] for row in part] for part in ordered]
 
     def to_newick(self) -> str:
         """The tree in Newick format; branch lengths are differences of merge heights.
