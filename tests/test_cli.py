@@ -222,3 +222,27 @@ def test_evaluate_against_a_truth_of_ones_own(call, shared, probe, tmp_path):
     status, _, err = call("evaluate", out, "--truth", "nonsense")
     assert status == 1
     assert "no such file of measured transfer" in err
+
+
+def test_missing_files_of_a_list_are_named_and_counted(call, zoo, probe, tmp_path):
+    listed = tmp_path / "list.txt"
+    present = sorted(path.name for path in probe.glob("0*.jpg"))
+    listed.write_text("\n".join([*present, *(f"absent_{i}.jpg" for i in range(14))]))
+    status, said, err = call(
+        "run",
+        zoo,
+        "--probe",
+        listed,
+        "--probe-root",
+        probe,
+        "--out",
+        tmp_path / "out",
+        "--methods",
+        "saliency",
+        "--quiet",
+    )
+    assert status == 0
+    assert "3 probe images (14 skipped)" in said
+    assert "absent_0.jpg" in err
+    assert "skipped 14 of 17 images in all" in err
+    assert len(err.splitlines()) == 11

@@ -8,6 +8,8 @@ import click
 
 from tfattr.cli import options
 
+_NAMED = 10  # unreadable images that are named on the screen; run.json holds them all
+
 
 @click.command()
 @click.argument("zoo")
@@ -73,8 +75,14 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any]) -> tupl
         epsilon=settings["epsilon"],
     )
     survey = survey_probe(probe, settings["probe_root"], settings["limit"], settings["strict"])
-    for skipped in survey.skipped:
+    for skipped in survey.skipped[:_NAMED]:
         click.echo(f"tfattr: skipped {skipped.id}: {skipped.reason}", err=True)
+    if len(survey.skipped) > _NAMED:
+        click.echo(
+            f"tfattr: skipped {len(survey.skipped)} of {len(survey.skipped) + len(survey.images)} images in all; "
+            "run.json names each.",
+            err=True,
+        )
     from tfattr.runs.attribution import RecordSettings, attribute_zoo
 
     manifest = attribute_zoo(
