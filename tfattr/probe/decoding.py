@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tfattr.errors import ProbeError
+from tfattr.trunk import preprocessing
 
 # Pillow's own warning level: about a quarter gibibyte of RGB. Larger files are decompression bombs to us.
 MAX_PIXELS = 89_478_485
@@ -105,8 +106,6 @@ def centre_square(photo: np.ndarray) -> np.ndarray:
         ProbeError: a side is shorter than 2 pixels.
     """
     height, width = photo.shape[:2]
-    half = min(height, width) // 2
-    if half == 0:
+    if min(height, width) < 2:
         raise ProbeError(f"a photo of {height} x {width} pixels has no centre square; 2 x 2 is the least")
-    top, left = height // 2 - half, width // 2 - half
-    return photo[top : top + 2 * half, left : left + 2 * half]
+    return preprocessing.centre_square(photo)

@@ -43,7 +43,10 @@ def demonstrate(
         result = analyse(run, models=order, methods=METHODS, groups=zoo.groups, progress=progress)
         judge(result, "rooms").save(run, f"rooms zoo, target {target}, against measured transfer")
         for grid in GRIDS:
-            coarse = compute_affinity(run, order, METHODS, (grid, grid), progress=False)
+            if set(result.grids.values()) == {(grid, grid)}:
+                coarse = result  # the maps' own size
+            else:
+                coarse = compute_affinity(run, order, METHODS, (grid, grid), progress=False)
             for method, matrix in coarse.affinity.items():
                 variants[f"{method}, {target}, grid {grid}"] = matrix
     judgement = judge(variants, "rooms", tuple(order))

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import ModelFileError, SettingsError
+from tfattr.records.whole import whole_file
 from tfattr.trunk import graph as g
 from tfattr.trunk.assemble import Plain
 from tfattr.trunk.preprocessing import Preprocessing
@@ -303,10 +304,8 @@ def _serialized(graph_def: g.GraphDef) -> bytes:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        with whole_file(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SettingsError(f"{path}: cannot be written ({error.strerror}).") from error
