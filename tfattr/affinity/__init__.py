@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfattr.affinity.area import DEFAULT_GRID, area_matrix, area_resize, common_grid
+from tfattr.affinity.images import ImageCosines
 from tfattr.affinity.ranking import rank
 from tfattr.affinity.result import AffinityResult, AffinityWarning
 from tfattr.affinity.state import AffinityState, DroppedMap
@@ -16,6 +17,7 @@ __all__ = [
     "AffinityState",
     "AffinityWarning",
     "DroppedMap",
+    "ImageCosines",
     "Tree",
     "affinity_from_records",
     "area_matrix",

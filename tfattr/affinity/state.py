@@ -32,7 +32,7 @@ class AffinityState:
     """Sums of per-image cosines between models, and how many images each sum has.
 
     Associative and commutative to the last bit: ``update`` in any order and ``merge`` in any split end in
-    the same ``compute()``. Memory does not grow with the number of images (only dropped maps are listed).
+    the same ``compute()``. Memory does not grow with the number of images (only dropped maps are listed), unless ``kept``.
 
     Attributes:
         models: names, in order.
@@ -41,6 +41,8 @@ class AffinityState:
         counts: int64 ``[M, M]``, images that count for a pair.
         images: images seen.
         dropped: maps left out, in the order seen.
+        kept: None, or each image's own cosines by its id: float32 ``[M (M - 1) / 2]``, NaN for maps left out
+            (they grow with the images: 3 KB each for 38 models).
 
     Source: the authors' ``affinity.py``: channel mean, flatten, cosine per image, mean over images.
     """
@@ -51,14 +53,18 @@ class AffinityState:
     counts: np.ndarray
     images: int = 0
     dropped: list[DroppedMap] = field(default_factory=list)
+    kept: dict[str, np.ndarray] | None = None
 
     @classmethod
-    def empty(cls, models: Sequence[str], grid: tuple[int, int] | int | None = None) -> AffinityState:
+    def empty(
+        cls, models: Sequence[str], grid: tuple[int, int] | int | None = None, keep_images: bool = False
+    ) -> AffinityState:
         """A state that has seen no image.
 
         Args:
             models: their names, unique.
             grid: size to compare at; None lets the first image's maps settle it (:func:`common_grid`).
+            keep_images: also keep each image's own cosines, for intervals (:class:`ImageCosines`).
 
         Raises:
             SettingsError: no model, a model named twice, or a bad grid.
@@ -75,6 +81,7 @@ class AffinityState:
             grid=None if grid is None else common_grid((), grid),
             total=np.zeros((size, size), np.int64),
             counts=np.zeros((size, size), np.int64),
+            kept={} if keep_images else None,
         )
 
     def update(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> AffinityState:
@@ -105,6 +112,10 @@ class AffinityState:
         self.total[pairs] += np.rint(cosine * _UNIT).astype(np.int64)
         self.counts[pairs] += 1
         self.images += 1
+        if self.kept is not None:
+            whole = np.full((len(self.models), len(self.models)), np.nan, np.float32)
+            whole[pairs] = cosine
+            self.kept[image] = whole[np.triu_indices(len(self.models), 1)]
         return self
 
     def merge(self, other: AffinityState) -> AffinityState:
@@ -128,6 +139,7 @@ class AffinityState:
             counts=self.counts + other.counts,
             images=self.images + other.images,
             dropped=self.dropped + other.dropped,
+            kept=None if self.kept is None or other.kept is None else {**self.kept, **other.kept},
         )
 
     def compute(self) -> tuple[np.ndarray, np.ndarray]:

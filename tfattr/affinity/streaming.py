@@ -19,6 +19,7 @@ def affinity_from_records(
     grid: tuple[int, int] | int | None = None,
     shards: Iterable[int] | None = None,
     progress: Callable[[int], object] | None = None,
+    keep_images: bool = False,
 ) -> AffinityState:
     """Streams the maps of all models, of one method, into an :class:`AffinityState`.
 
@@ -28,6 +29,7 @@ def affinity_from_records(
         grid: size to compare at, see :func:`tfattr.affinity.common_grid`.
         shards: numbers of the shards to read, all if None; states of a partition merge to the whole.
         progress: called with 1 after each image (``tqdm.update`` fits).
+        keep_images: also keep each image's own cosines in the state.
 
     Returns:
         The state; one image's maps of all models is all that is in memory at a time, besides TensorFlow's
@@ -37,7 +39,7 @@ def affinity_from_records(
         RecordsError: missing or damaged shards, or models whose records are of different images.
         SettingsError: no model, a bad grid, or no such shard.
     """
-    state = AffinityState.empty(list(directories), grid)
+    state = AffinityState.empty(list(directories), grid, keep_images)
     files = {model: find_shards(directory) for model, directory in directories.items()}
     counts = {model: len(paths) for model, paths in files.items()}
     first = next(iter(counts))

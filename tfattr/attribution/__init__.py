@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
 
 if TYPE_CHECKING:
-    from tfattr.attribution.dispatch import attribute, attributions
+    from tfattr.attribution.dispatch import attribute, attributions, attributions_and_representation
 
-__all__ = ["PAPER_METHODS", "AttributionSettings", "attribute", "attributions"]
+__all__ = [
+    "PAPER_METHODS",
+    "AttributionSettings",
+    "attribute",
+    "attributions",
+    "attributions_and_representation",
+]
 
 
 def __getattr__(name: str) -> Any:
     # The engines need TensorFlow, the settings do not.
-    if name in ("attribute", "attributions"):
+    if name in ("attribute", "attributions", "attributions_and_representation"):
         from tfattr.attribution import dispatch
 
         return getattr(dispatch, name)

@@ -74,8 +74,8 @@ def backward_function(
         with_gradient: also give the ordinary gradient.
 
     Returns:
-        A function of float32 ``[N, H, W, C]`` giving ``(multiplier,)`` or ``(multiplier, gradient)``, each of
-        that shape; epsilon-LRP is ``multiplier * x``.
+        A function of float32 ``[N, H, W, C]`` giving ``(y, multiplier)`` or ``(y, multiplier, gradient)``: the
+        representation, then arrays of the shape of ``x``; epsilon-LRP is ``multiplier * x``.
     """
 
     def passes(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -87,6 +87,6 @@ def backward_function(
             results = tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
         if with_gradient:
             results += tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
-        return tuple(results)
+        return (y, *results)
 
     return tf.compat.v1.wrap_function(passes, [tf.TensorSpec([None, *trunk.input_shape], tf.float32)])

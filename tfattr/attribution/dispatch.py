@@ -68,27 +68,62 @@ def attributions(
     Saliency and gradient * input come from one backward pass; with the deepexplain engine epsilon-LRP
     shares their forward pass.
     """
+    return _in_batches(trunk, x, settings, batch_size, need_representation=False)[0]
+
+
+def attributions_and_representation(
+    trunk: Trunk,
+    x: np.ndarray | tf.Tensor,
+    settings: AttributionSettings,
+    batch_size: int | None = None,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """As :func:`attributions`, and the representation float32 ``[N, ...]``, which the gradients' forward pass gives."""
+    return _in_batches(trunk, x, settings, batch_size, need_representation=True)
+
+
+def _in_batches(
+    trunk: Trunk,
+    x: np.ndarray | tf.Tensor,
+    settings: AttributionSettings,
+    batch_size: int | None,
+    need_representation: bool,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     x = trunk.checked(x)
     size = 1 if trunk.single else (batch_size or max(len(x), 1))
-    parts = [_on_batch(trunk, x[start : start + size], settings) for start in range(0, len(x), size)]
-    if not parts:
-        return {method: np.zeros(x.shape, np.float32) for method in settings.methods}
-    return {method: np.concatenate([part[method] for part in parts]) for method in settings.methods}
+    maps: dict[str, list[np.ndarray]] = {method: [] for method in settings.methods}
+    representation = [np.zeros((0, *trunk.output_shape), np.float32)]
+    for start in range(0, len(x), size):
+        some = x[start : start + size]
+        found, y = _on_batch(trunk, some, settings)
+        for method, array in found.items():
+            maps[method].append(array)
+        if need_representation:
+            representation.append(np.asarray(trunk(some) if y is None else y, np.float32))
+    none = np.zeros((0, *x.shape[1:]), np.float32)
+    return {method: np.concatenate([none, *parts]) for method, parts in maps.items()}, np.concatenate(
+        representation
+    )
 
 
-def _on_batch(trunk: Trunk, x: tf.Tensor, settings: AttributionSettings) -> dict[str, np.ndarray]:
+def _on_batch(
+    trunk: Trunk, x: tf.Tensor, settings: AttributionSettings
+) -> tuple[dict[str, np.ndarray], tf.Tensor | None]:
+    """The maps of a batch, and its representation if a pass gave it anyway."""
     methods, found = settings.methods, {}
-    gradient = functools.partial(_gradient, trunk, settings.target)
+    passes = functools.partial(_gradient, trunk, settings.target)
+    gradient: gradients.Gradient = lambda points: passes(points)[0]  # noqa: E731
+    y = None
     first_order = [method for method in methods if method in ("saliency", "grad_input")]
     slope = None
     by_authors = [method for method in methods if settings.engine_of(method) == "deepexplain"]
     if by_authors:
         key = ("deepexplain", settings.target, settings.epsilon, bool(first_order))
-        passes = trunk.once(key, lambda: deepexplain.backward_function(trunk, *key[1:]))(x)
-        found.update(dict.fromkeys(by_authors, passes[0] * x))
-        slope = passes[1] if first_order else None
+        y, *slopes = trunk.once(key, lambda: deepexplain.backward_function(trunk, *key[1:]))(x)
+        found.update(dict.fromkeys(by_authors, slopes[0] * x))
+        slope = slopes[1] if first_order else None
     if first_order:
-        slope = gradient(x) if slope is None else slope
+        if slope is None:
+            slope, y = passes(x)
         if "saliency" in methods:
             found["saliency"] = gradients.saliency(slope)
         if "grad_input" in methods:
@@ -108,10 +143,10 @@ def _on_batch(trunk: Trunk, x: tf.Tensor, settings: AttributionSettings) -> dict
     for method in methods:
         if method not in found:
             found[method] = _by_innvestigate(trunk, x, method, settings)
-    return {method: np.asarray(found[method], np.float32) for method in methods}
+    return {method: np.asarray(found[method], np.float32) for method in methods}, y
 
 
-def _gradient(trunk: Trunk, target: str, x: tf.Tensor) -> tf.Tensor:
+def _gradient(trunk: Trunk, target: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return trunk.once(("gradient", target), lambda: gradients.gradient_function(trunk, target))(x)
 
 

@@ -89,6 +89,13 @@ attribution = together(
         help="For built-in zoos of originals: every model sees the same centre square, or the whole picture.",
     ),
     click.option("--models", callback=names, help="Only these models of the zoo, with commas."),
+    click.option(
+        "--representations/--no-representations",
+        default=True,
+        show_default=True,
+        help="Also keep the models' outputs, for the rivals of `tfattr evaluate`.",
+    ),
+    click.option("--repair", is_flag=True, help="Check every shard first, and compute damaged ones again."),
 )
 grid = click.option(
     "--grid",

@@ -39,7 +39,6 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
         methods=settings["methods"],
         grid=settings["grid"],
         linkage=settings["linkage"],
-        groups=opened.groups,
         authors_layout=settings["authors_layout"],
         progress=not settings["quiet"],
     )
@@ -93,6 +92,9 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any]) -> tupl
         RecordSettings(settings["channels"], settings["dtype"]),
         settings["batch_size"],
         progress=not settings["quiet"],
+        representations=settings["representations"],
+        repair=settings["repair"],
+        source={"zoo": zoo, "probe": probe, "probe_root": settings["probe_root"], "limit": settings["limit"]},
     )
     return opened, manifest
 

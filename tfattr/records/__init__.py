@@ -15,6 +15,7 @@ from tfattr.records.layout import (
     find_shards,
     map_directory,
     parse_shard_name,
+    representation_directory,
 )
 from tfattr.records.manifest import MANIFEST_NAME, RunManifest, check_compatible, describe_trunk, versions
 from tfattr.records.whole import remove_unfinished, whole_file
@@ -58,6 +59,7 @@ __all__ = [
     "read_maps",
     "read_shard",
     "remove_unfinished",
+    "representation_directory",
     "versions",
     "whole_file",
 ]

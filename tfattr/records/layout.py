@@ -87,12 +87,24 @@ def map_directory(run: str | os.PathLike[str], model: str, method: str) -> Path:
     Raises:
         SettingsError: a name that cannot be a folder (empty, with a slash, or starting with a dot).
     """
-    for kind, name in (("model", model), ("method", method)):
-        if not _SAFE_NAME.fullmatch(name):
-            raise SettingsError(
-                f"the {kind} name {name!r} cannot name a folder; use one without slashes that starts with no dot"
-            )
-    return Path(run) / "attributions" / model / method
+    return Path(run) / "attributions" / _folder("model", model) / _folder("method", method)
+
+
+def representation_directory(run: str | os.PathLike[str], model: str) -> Path:
+    """The home of one model's representations, shards like those of maps: ``<run>/representations/<model>``.
+
+    Raises:
+        SettingsError: a name that cannot be a folder.
+    """
+    return Path(run) / "representations" / _folder("model", model)
+
+
+def _folder(kind: str, name: str) -> str:
+    if not _SAFE_NAME.fullmatch(name):
+        raise SettingsError(
+            f"the {kind} name {name!r} cannot name a folder; use one without slashes that starts with no dot"
+        )
+    return name
 
 
 def find_shards(directory: str | os.PathLike[str]) -> list[Path]:

@@ -18,7 +18,7 @@ from tfattr.errors import RecordsError, SettingsError
 from tfattr.records.whole import whole_file
 
 MANIFEST_NAME = "run.json"
-FORMAT = 1
+FORMAT = 2  # 2: source
 _PACKAGES = ("tfattr", "tensorflow", "innvestigate", "tf-slim", "numpy")
 
 
@@ -32,7 +32,10 @@ class RunManifest:
         probe: ``{"id", "sha256"}`` of each readable probe image, in order.
         skipped: ``{"id", "reason"}`` of each unreadable one.
         duplicates: groups of ids whose files are byte for byte equal.
-        settings: methods, engine, target, epsilon, channels, dtype, shard size, grid and the like.
+        settings: engine, target, epsilon, channels, dtype, shard size and the like.
+        source: where the run came from, as far as known: ``zoo``, ``probe``, ``probe_root`` (as given);
+            ``groups``, ``tasks`` (by model); ``files`` (by model: path, size and time of what was loaded).
+            It need not agree for a run to go on.
     """
 
     versions: dict[str, str]
@@ -41,11 +44,18 @@ class RunManifest:
     skipped: list[dict[str, str]] = field(default_factory=list)
     duplicates: list[list[str]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     @classmethod
-    def make(cls, trunks: Iterable[Any], survey: Any, settings: Mapping[str, Any]) -> RunManifest:
-        """Describes a run: its trunks, its surveyed probe (:func:`tfattr.probe.survey`) and its settings."""
+    def make(
+        cls,
+        trunks: Iterable[Any],
+        survey: Any,
+        settings: Mapping[str, Any],
+        source: Mapping[str, Any] | None = None,
+    ) -> RunManifest:
+        """Describes a run: its trunks, its surveyed probe (:func:`tfattr.probe.survey`), settings and source."""
         return cls(
             versions=versions(),
             models={trunk.name: describe_trunk(trunk) for trunk in trunks},
@@ -53,6 +63,7 @@ class RunManifest:
             skipped=[{"id": skip.id, "reason": skip.reason} for skip in survey.skipped],
             duplicates=[list(group) for group in survey.duplicates],
             settings=plain(settings),
+            source=plain(source or {}),
         )
 
     @property
@@ -61,8 +72,13 @@ class RunManifest:
         return [image["id"] for image in self.probe]
 
     def with_models_of(self, other: RunManifest) -> RunManifest:
-        """This manifest with the models of ``other`` added, or replaced where both have them."""
-        return dataclasses.replace(self, models={**self.models, **other.models})
+        """This manifest with the models of ``other`` added, or replaced where both have them; sources likewise."""
+        source = {**self.source, **other.source}
+        for name, value in source.items():
+            older = self.source.get(name)
+            if isinstance(value, dict) and isinstance(older, dict):
+                source[name] = {**older, **value}
+        return dataclasses.replace(self, models={**self.models, **other.models}, source=source)
 
     def save(self, run: str | os.PathLike[str]) -> Path:
         """Writes ``<run>/run.json``, whole or not at all; returns its path."""

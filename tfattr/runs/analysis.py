@@ -14,13 +14,15 @@ from tfattr.affinity import (
     AffinityResult,
     AffinityState,
     AffinityWarning,
+    ImageCosines,
     affinity_from_records,
     similarity_tree,
 )
 from tfattr.errors import RecordsError
 from tfattr.records import RunManifest, map_directory, whole_file
+from tfattr.runs.timing import Stopwatch, set_affinity
 
-AFFINITY_NAME = "affinity.npz"
+AFFINITY_NAME, IMAGES_NAME = "affinity.npz", "affinity_images.npz"
 
 
 def compute_affinity(
@@ -42,6 +44,18 @@ def compute_affinity(
     Raises:
         RecordsError: the run, a model's maps or a shard is missing or damaged.
     """
+    return AffinityResult.from_states(affinity_states(run, models, methods, grid, progress))
+
+
+def affinity_states(
+    run: str | os.PathLike[str],
+    models: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    grid: tuple[int, int] | None = None,
+    progress: bool = True,
+    keep_images: bool = False,
+) -> dict[str, AffinityState]:
+    """The states behind :func:`compute_affinity`, by method; with ``keep_images`` also each image's cosines."""
     run = Path(run)
     manifest = RunManifest.load(run)
     models = list(models or manifest.models)
@@ -57,8 +71,9 @@ def compute_affinity(
                 ids=manifest.ids,
                 grid=grid,
                 progress=bar.update,
+                keep_images=keep_images,
             )
-    return AffinityResult.from_states(states)
+    return states
 
 
 def analyse(
@@ -71,19 +86,27 @@ def analyse(
     authors_layout: bool = False,
     progress: bool = True,
 ) -> AffinityResult:
-    """Write ``affinity.npz``, ``tree_<method>.nwk`` and ``figures/`` of a run.
+    """Write ``affinity.npz``, ``affinity_images.npz``, ``tree_<method>.nwk`` and ``figures/`` of a run.
 
     Args:
         run, models, methods, grid, progress: see :func:`compute_affinity`.
         linkage: of the trees.
-        groups: model to group, for the colours of labels.
+        groups: model to group, for the colours of labels; what ``run.json`` says if None.
         authors_layout: also write ``affinity.npy`` ``[methods, M, M]`` and ``affinity.mat``.
     """
     from tfattr.runs.pictures import draw
 
     run = Path(run)
-    result = compute_affinity(run, models, methods, grid, progress)
+    manifest = RunManifest.load(run)
+    with Stopwatch() as watch:
+        states = affinity_states(run, models, methods, grid, progress, keep_images=True)
+        result = AffinityResult.from_states(states)
     result.save(run / AFFINITY_NAME)
+    ImageCosines.from_states(states, manifest.ids).save(run / IMAGES_NAME)
+    pairs = len(result.models) * (len(result.models) - 1) // 2
+    set_affinity(
+        run, pairs=pairs, images=len(manifest.ids), methods=len(states), s=watch.wall, core_s=watch.core
+    )
     if authors_layout:
         result.save_authors_layout(run)
     trees = {}
@@ -99,7 +122,7 @@ def analyse(
             trees[method] = similarity_tree(matrix, result.models, linkage)
             with whole_file(run / f"tree_{method}.nwk") as temporary:
                 temporary.write_text(trees[method].to_newick() + "\n", encoding="utf-8")
-    draw(run, result, trees, groups or {})
+    draw(run, result, trees, manifest.source.get("groups", {}) if groups is None else groups)
     return result
 
 

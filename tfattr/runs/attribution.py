@@ -1,44 +1,77 @@
-"""Maps of every model of a zoo on every probe image, shard by shard; what is there is not computed again."""
+"""Maps and representations of every model of a zoo on every probe image; what is there is not computed again."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm.auto import tqdm
 
-from tfattr.attribution import AttributionSettings, attributions
+from tfattr.attribution import AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.probe import ProbeSurvey
 from tfattr.records import (
-    IMAGES_PER_SHARD,
     MANIFEST_NAME,
     RunManifest,
-    ShardLayout,
-    ShardWriter,
     check_compatible,
-    map_directory,
     remove_unfinished,
+    representation_directory,
 )
-from tfattr.runs.feed import batches, default_batch_size
+from tfattr.runs.feed import Feed
+from tfattr.runs.fingerprint import fingerprint
+from tfattr.runs.lock import locked
 from tfattr.runs.pictures import save_previews
+from tfattr.runs.repair import remove_damaged
+from tfattr.runs.shard import Plan, RecordSettings, Work, compute_shard
+from tfattr.runs.timing import Stopwatch, add_model
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
+__all__ = ["LocalRunner", "RecordSettings", "Runner", "attribute_zoo", "run_settings"]
 
-@dataclasses.dataclass(frozen=True)
-class RecordSettings:
-    """How maps are stored: ``channels`` mean or all, ``dtype`` float16 or float32, images a shard."""
 
-    channels: str = "mean"
-    dtype: str = "float16"
-    images_per_shard: int = IMAGES_PER_SHARD
+class Runner(Protocol):
+    """Where shards are computed. A context manager; leaving it without an error means that all work is done."""
+
+    def __enter__(self) -> Runner: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def submit(self, trunk: Trunk, works: list[Work]) -> None:
+        """Compute the works of one model, now or later."""
+
+
+class LocalRunner:
+    """In this process, one model after the other, so that one is in memory at a time."""
+
+    def __init__(self, plan: Plan, survey: ProbeSurvey, bar: tqdm) -> None:
+        self._plan, self._bar = plan, bar
+        self._feed = Feed(survey.images)
+
+    def __enter__(self) -> LocalRunner:
+        self._feed.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._feed.__exit__(*error)
+
+    def submit(self, trunk: Trunk, works: list[Work]) -> None:
+        before, self._feed.waited = self._bar.n, 0.0
+        with Stopwatch() as watch:
+            for work in works:
+                compute_shard(self._plan, trunk, self._feed, work, self._bar.update)
+        add_model(
+            self._plan.out,
+            trunk.name,
+            images=self._bar.n - before,
+            maps_s=watch.wall,
+            maps_core_s=watch.core,
+            wait_s=self._feed.waited,
+        )
 
 
 def run_settings(attribution: AttributionSettings, records: RecordSettings) -> dict[str, Any]:
@@ -62,52 +95,92 @@ def attribute_zoo(
     records: RecordSettings | None = None,
     batch_size: int | None = None,
     progress: bool = True,
+    representations: bool = True,
+    repair: bool = False,
+    source: Mapping[str, Any] | None = None,
+    runner: Any = LocalRunner,
 ) -> RunManifest:
     """Compute and store the maps that ``out`` lacks; ``run.json`` is written before the first map of a model.
 
-    Models are loaded one after the other, so that one is in memory at a time.
+    A model of which nothing is missing is not loaded, unless its files have changed since.
 
     Args:
         models: specs of a zoo, or trunks.
         survey: the readable probe images (:func:`tfattr.probe.survey`).
-        out: the run's directory; made if missing.
+        out: the run's directory; made if missing, locked while this runs.
         attribution: methods, engine, target, epsilon.
         records: how maps are stored.
         batch_size: images at a time; None fits it to each model's input size.
         progress: a bar with images/s and the time left.
+        representations: also keep the trunks' outputs, for the rivals.
+        repair: first read every shard, and remove damaged ones so that they are computed again.
+        source: what ``run.json`` shall say about where the run came from (zoo, probe).
+        runner: called with (plan, survey, bar); :class:`LocalRunner`, or a cluster's.
 
     Returns:
         The run's manifest as it stands on disk.
 
     Raises:
-        SettingsError: the directory holds a run of other settings, probe images or weights.
-        RecordsError: the directory holds shards of another run.
+        SettingsError: the directory holds a run of other settings, probe images or weights, or another process
+            is at work in it.
+        RecordsError: the directory holds shards of another run, or the disk refuses.
         ModelFileError, GraphError: a model cannot be loaded.
     """
     models, out = list(models), Path(out)
     attribution, records = attribution or AttributionSettings(), records or RecordSettings()
-    layout = ShardLayout(len(survey.images), records.images_per_shard)
+    ids = tuple(image.id for image in survey.images)
+    plan = Plan(out, ids, attribution, records, representations, batch_size)
     settings = run_settings(attribution, records)
-    manifest = _opened(out, RunManifest.make([], survey, settings))
-    save_previews(out, survey.images)
     bar = tqdm(
-        total=len(models) * len(survey.images),
-        unit="image",
-        disable=not progress,
-        dynamic_ncols=True,
-        smoothing=0.1,
+        total=len(models) * len(ids), unit="image", disable=not progress, dynamic_ncols=True, smoothing=0.1
     )
-    with bar:
-        for model in models:
-            bar.set_postfix_str(model.name)
-            trunk = model.load() if isinstance(model, ModelSpec) else model
-            manifest = _opened(out, RunManifest.make([trunk], survey, settings))
-            _attribute_model(trunk, out, survey, manifest, layout, attribution, records, batch_size, bar)
-    return manifest
+    with locked(out):
+        _opened(out, RunManifest.make([], survey, settings, _described(models, source)))
+        save_previews(out, survey.images)
+        _remove_unfinished(plan, models)
+        if repair:
+            remove_damaged(plan, [model.name for model in models], progress)
+        with bar, runner(plan, survey, bar) as running:
+            for model in models:
+                bar.set_postfix_str(model.name)
+                _submit(running, model, plan, survey, settings, bar)
+        return RunManifest.load(out)
+
+
+def _submit(
+    running: Runner,
+    model: ModelSpec | Trunk,
+    plan: Plan,
+    survey: ProbeSurvey,
+    settings: Mapping[str, Any],
+    bar: tqdm,
+) -> None:
+    works = plan.missing(model.name)
+    mark = fingerprint(model) if isinstance(model, ModelSpec) else None
+    known = RunManifest.load(plan.out)
+    unchanged = mark is not None and known.source.get("files", {}).get(model.name) == mark
+    bar.update(len(plan.ids) - sum(len(plan.layout.span(work.shard)) for work in works))
+    if not works and unchanged and model.name in known.models:
+        return
+    with Stopwatch() as watch:
+        trunk = model.load() if isinstance(model, ModelSpec) else model
+    source = {"files": {model.name: mark}} if mark is not None else {}
+    _opened(plan.out, RunManifest.make([trunk], survey, settings, source))
+    if works:
+        add_model(plan.out, model.name, load_s=watch.wall, load_core_s=watch.core)
+        running.submit(trunk, works)
+
+
+def _described(models: list[ModelSpec | Trunk], source: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The run's source with the groups and tasks that specs state."""
+    stated = [model for model in models if isinstance(model, ModelSpec)]
+    groups = {model.name: model.group for model in stated if model.group}
+    tasks = {model.name: model.task for model in stated if model.task}
+    return {**(source or {}), "groups": groups, "tasks": tasks}
 
 
 def _opened(out: Path, wanted: RunManifest) -> RunManifest:
-    """The manifest on disk with the wanted models added, written if that changes it."""
+    """The manifest on disk with the wanted models and sources added, written if that changes it."""
     if not (out / MANIFEST_NAME).exists():
         strangers = [path.name for path in out.glob("attributions/*")] if out.exists() else []
         if strangers:
@@ -119,52 +192,16 @@ def _opened(out: Path, wanted: RunManifest) -> RunManifest:
         return wanted
     found = RunManifest.load(out)
     check_compatible(found, wanted, where=out / MANIFEST_NAME)
-    if set(wanted.models) <= set(found.models):
-        return found
     together = found.with_models_of(wanted)
-    together.save(out)
+    if together != found:
+        together.save(out)
     return together
 
 
-def _attribute_model(
-    trunk: Trunk,
-    out: Path,
-    survey: ProbeSurvey,
-    manifest: RunManifest,
-    layout: ShardLayout,
-    attribution: AttributionSettings,
-    records: RecordSettings,
-    batch_size: int | None,
-    bar: tqdm,
-) -> None:
-    homes = {method: map_directory(out, trunk.name, method) for method in attribution.methods}
-    missing = {}
-    for method, home in homes.items():
-        remove_unfinished(home)
-        missing[method] = set(layout.missing(home))
-    size = batch_size or default_batch_size(trunk.preprocessing.size)
-    for shard in range(layout.count):
-        span = layout.span(shard)
-        methods = tuple(method for method in attribution.methods if shard in missing[method])
-        if not methods:
-            bar.update(len(span))
-            continue
-        wanted = dataclasses.replace(attribution, methods=methods)
-        with contextlib.ExitStack() as stack:
-            writers = {
-                method: stack.enter_context(
-                    ShardWriter(
-                        homes[method],
-                        layout,
-                        shard,
-                        manifest.ids,
-                        channels=records.channels,
-                        dtype=records.dtype,
-                    )
-                )
-                for method in methods
-            }
-            for batch in batches(survey.images[span.start : span.stop], trunk.preprocessing, size):
-                for method, maps in attributions(trunk, batch, wanted).items():
-                    writers[method].add(maps)
-                bar.update(len(batch))
+def _remove_unfinished(plan: Plan, models: list[ModelSpec | Trunk]) -> None:
+    """What killed writers left; the lock says that nobody else is writing."""
+    remove_unfinished(plan.out)
+    remove_unfinished(plan.out / "figures")
+    for model in models:
+        for home in (*plan.homes(model.name).values(), representation_directory(plan.out, model.name)):
+            remove_unfinished(home)

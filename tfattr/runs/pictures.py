@@ -33,7 +33,7 @@ def save_previews(run: Path, images: Sequence[ProbeImage]) -> None:
 
 
 def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: Mapping[str, str]) -> None:
-    """Write ``figures/affinity_<method>.png``, ``tree_<method>.png`` and ``maps.png`` of a run."""
+    """Write ``figures/affinity_<method>``, ``tree_<method>`` and ``maps`` of a run, as PNG and SVG."""
     folder = run / "figures"
     for method, matrix in result.affinity.items():
         title = f"affinity by {TITLES.get(method, method)}, {result.images[method]} images"
@@ -41,11 +41,11 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
         order = "tree" if method in trees else None
         save_figure(
             affinity_figure(matrix, result.models, title, order=order, groups=groups),
-            folder / f"affinity_{method}.png",
+            *both(folder / f"affinity_{method}"),
         )
         if method in trees:
             title = f"similarity tree by {TITLES.get(method, method)}, {trees[method].method} linkage"
-            save_figure(tree_figure(trees[method], title, groups=groups), folder / f"tree_{method}.png")
+            save_figure(tree_figure(trees[method], title, groups=groups), *both(folder / f"tree_{method}"))
     previews = run / PREVIEWS_NAME
     if previews.exists():
         with np.load(previews, allow_pickle=False) as kept:
@@ -55,7 +55,12 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
             for model in result.models
         }
         captions = [Path(name).stem for name in ids]
-        save_figure(maps_figure(photos, maps, captions=captions), folder / "maps.png")
+        save_figure(maps_figure(photos, maps, captions=captions), *both(folder / "maps"))
+
+
+def both(path: Path) -> tuple[Path, Path]:
+    """A figure's two files."""
+    return path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
 
 
 def _first_maps(run: Path, model: str, method: str, count: int) -> np.ndarray:

@@ -1,0 +1,193 @@
+"""One unit of a run's work: the maps and representations of one model on one shard of the probe images."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfattr.attribution import AttributionSettings, attributions_and_representation
+from tfattr.errors import SettingsError
+from tfattr.records import (
+    IMAGES_PER_SHARD,
+    ShardLayout,
+    ShardWriter,
+    map_directory,
+    representation_directory,
+)
+from tfattr.runs.feed import Feed, default_batch_size
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+MOST_VALUES = 16_384  # of a stored representation; larger ones are averaged over space
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordSettings:
+    """How maps are stored: ``channels`` mean or all, ``dtype`` float16 or float32, images a shard."""
+
+    channels: str = "mean"
+    dtype: str = "float16"
+    images_per_shard: int = IMAGES_PER_SHARD
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What one shard of one model lacks."""
+
+    model: str
+    shard: int
+    methods: tuple[str, ...]
+    representation: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run computes, and where: everything that a worker needs beside the trunk and the images.
+
+    Attributes:
+        out: the run's directory.
+        ids: ids of the readable probe images, in order.
+        attribution, records: settings of maps and of their storage.
+        representations: whether the trunks' outputs are kept too.
+        batch_size: images at a time; None fits it to each model's input size.
+    """
+
+    out: Path
+    ids: tuple[str, ...]
+    attribution: AttributionSettings
+    records: RecordSettings
+    representations: bool = True
+    batch_size: int | None = None
+
+    @property
+    def layout(self) -> ShardLayout:
+        return ShardLayout(len(self.ids), self.records.images_per_shard)
+
+    def homes(self, model: str) -> dict[str, Path]:
+        """Method to the folder of its maps."""
+        return {method: map_directory(self.out, model, method) for method in self.attribution.methods}
+
+    def missing(self, model: str) -> list[Work]:
+        """What is not on disk yet of a model, shard by shard.
+
+        Raises:
+            RecordsError: a folder holds shards of another layout.
+        """
+        lacking = {method: set(self.layout.missing(home)) for method, home in self.homes(model).items()}
+        outputs = representation_directory(self.out, model)
+        unrepresented = set(self.layout.missing(outputs)) if self.representations else set()
+        works = (
+            Work(
+                model,
+                shard,
+                tuple(method for method in self.attribution.methods if shard in lacking[method]),
+                shard in unrepresented,
+            )
+            for shard in range(self.layout.count)
+        )
+        return [work for work in works if work.methods or work.representation]
+
+
+def compute_shard(
+    plan: Plan, trunk: Trunk, feed: Feed, work: Work, progress: Callable[[int], Any] | None = None
+) -> None:
+    """Write what ``work`` names, whole or not at all.
+
+    Where a batch does not fit into the device's memory, it is halved and the shard begun again.
+
+    Raises:
+        RecordsError: the disk refuses.
+        ProbeError: an image cannot be read any more.
+        SettingsError: not even one image fits into memory.
+    """
+    import tensorflow as tf
+
+    size = plan.batch_size or default_batch_size(trunk.preprocessing.size)
+    size = trunk.once(("batch size",), lambda: [size])  # a list, to remember what fits this trunk
+    while True:
+        try:
+            return _write(plan, trunk, feed, work, size[0], progress)
+        except tf.errors.ResourceExhaustedError as error:
+            if size[0] == 1:
+                raise SettingsError(
+                    f"{trunk.name}: one image of {trunk.preprocessing.size[0]} x {trunk.preprocessing.size[1]} does not "
+                    "fit into the device's memory; use a larger device, or the CPU (CUDA_VISIBLE_DEVICES=-1)."
+                ) from error
+            size[0] //= 2
+            logging.getLogger("tfattr").warning(
+                "%s: out of memory; going on with %d images at a time", trunk.name, size[0]
+            )
+
+
+def _write(
+    plan: Plan, trunk: Trunk, feed: Feed, work: Work, size: int, progress: Callable[[int], Any] | None
+) -> None:
+    layout, homes, ids = plan.layout, plan.homes(trunk.name), plan.ids
+    wanted = dataclasses.replace(plan.attribution, methods=work.methods) if work.methods else None
+    done = 0
+    with contextlib.ExitStack() as stack:
+        writers = {
+            method: stack.enter_context(
+                ShardWriter(
+                    homes[method],
+                    layout,
+                    work.shard,
+                    ids,
+                    channels=plan.records.channels,
+                    dtype=plan.records.dtype,
+                )
+            )
+            for method in work.methods
+        }
+        outputs = None
+        if work.representation:
+            home = representation_directory(plan.out, trunk.name)
+            outputs = stack.enter_context(
+                ShardWriter(home, layout, work.shard, ids, channels="all", dtype="float32")
+            )
+        try:
+            for batch in feed.batches(trunk.preprocessing, layout.span(work.shard), size):
+                if wanted is None:
+                    maps, representation = {}, np.asarray(trunk(batch), np.float32)
+                else:
+                    maps, representation = attributions_and_representation(trunk, batch, wanted)
+                for method, found in maps.items():
+                    writers[method].add(found)
+                if outputs is not None:
+                    outputs.add(stored_representation(representation))
+                done += len(batch)
+                if progress is not None:
+                    progress(len(batch))
+        except BaseException:
+            if progress is not None:
+                progress(-done)
+            raise
+
+
+def stored_representation(representation: np.ndarray, most: int = MOST_VALUES) -> np.ndarray:
+    """A representation as it is stored: ``[N, ...]`` to float32 ``[N, h, w, c]``.
+
+    Vectors become ``[N, 1, 1, c]``. Of a larger one than ``most`` values an image, squares of 2 x 2, 3 x 3, ...
+    positions are averaged (at the edges what is left of them) until it fits or one position is left.
+    """
+    count, shape = len(representation), representation.shape[1:]
+    channels = shape[-1] if shape else 1
+    height = shape[0] if len(shape) > 2 else 1
+    grid = representation.reshape(count, height, -1, channels)
+    width = grid.shape[2]
+    factor = 1
+    while -(-height // factor) * -(-width // factor) * channels > most and factor < max(height, width):
+        factor += 1
+    if factor == 1:
+        return grid
+    rows, columns = np.arange(0, height, factor), np.arange(0, width, factor)
+    sums = np.add.reduceat(np.add.reduceat(grid.astype(np.float64), rows, axis=1), columns, axis=2)
+    sizes = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
+    return (sums / sizes[:, :, None]).astype(np.float32)
