@@ -1,0 +1,61 @@
+"""Rival measures of transferability: from representations instead of attribution maps, and controls.
+
+``prepare("rsa", representations).affinity()`` is the affinity of the models, as :mod:`tfattr.affinity` has it for maps:
+symmetric, higher is more alike. ``.affinity(rows)`` is the measure on resampled images, for bootstrap intervals; the
+heavy part is done once. Representations are a mapping of model to float32 ``[N, h, w, c]`` or ``[N, c]``; each is
+loaded once and reduced (N x N values, or its leading directions), so the mapping may be a lazy one over files.
+
+The control of random networks needs nothing of its own: the same measures on the representations of networks with
+their initial weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tfattr.errors import SettingsError
+from tfattr.rivals.cka import linear_cka
+from tfattr.rivals.comparisons import Prepared
+from tfattr.rivals.controls import raw_pixel_cosines, symmetrised_truth
+from tfattr.rivals.dds import dds
+from tfattr.rivals.depara import EDGE_WEIGHT, depara, depara_edges
+from tfattr.rivals.rsa import rsa
+from tfattr.rivals.svcca import svcca
+
+#: Name of a measure to the function that prepares it from representations.
+RIVALS: dict[str, Callable[..., Prepared]] = {
+    "rsa": rsa,
+    "svcca": svcca,
+    "linear_cka": linear_cka,
+    "dds": dds,
+    "depara_edges": depara_edges,
+}
+
+__all__ = [
+    "EDGE_WEIGHT",
+    "RIVALS",
+    "Prepared",
+    "dds",
+    "depara",
+    "depara_edges",
+    "linear_cka",
+    "prepare",
+    "raw_pixel_cosines",
+    "rsa",
+    "svcca",
+    "symmetrised_truth",
+]
+
+
+def prepare(name: str, representations: Mapping[str, np.ndarray], **options: Any) -> Prepared:
+    """The measure ``name`` with its heavy part done; ``options`` are those of its function in ``RIVALS``.
+
+    Raises:
+        SettingsError: no measure of this name, or representations that do not fit together.
+    """
+    if name not in RIVALS:
+        raise SettingsError(f"no rival measure is named {name!r}; expected one of {', '.join(RIVALS)}")
+    return RIVALS[name](representations, **options)
