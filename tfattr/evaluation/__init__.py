@@ -9,18 +9,27 @@ from tfattr.evaluation.hits import (
     random_precision,
     relabelling_p_value,
 )
+from tfattr.evaluation.intervals import Intervals, interval, resamples, score_intervals
+from tfattr.evaluation.rankings import Judged, Ranking, judge_rankings
 from tfattr.evaluation.scores import Scores, score
 from tfattr.evaluation.truth import NOT_TARGETS, Truth, read_truth
 
 __all__ = [
     "NOT_TARGETS",
+    "Intervals",
+    "Judged",
+    "Ranking",
     "Scores",
     "Truth",
     "chance_p_value",
     "hits_at_k",
+    "interval",
+    "judge_rankings",
     "oracle_precision",
     "random_precision",
     "read_truth",
     "relabelling_p_value",
+    "resamples",
     "score",
+    "score_intervals",
 ]

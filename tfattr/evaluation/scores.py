@@ -23,6 +23,7 @@ class Scores:
         hits: int64 ``[C]``, relevant sources among the first K = 1 .. C, over all targets.
         precision, recall: float64 ``[C]``.
         targets, relevant, candidates: sizes of the comparison.
+        sources: names of the candidates.
         spearman, kendall: rank correlation of each target's sources with the truth, float64 ``[T]``.
     """
 
@@ -34,6 +35,7 @@ class Scores:
     candidates: int
     spearman: np.ndarray
     kendall: np.ndarray
+    sources: tuple[str, ...]
     _matrix: np.ndarray
     _rows: np.ndarray
     _relevant: np.ndarray
@@ -83,6 +85,7 @@ def score(matrix: np.ndarray, models: Sequence[str], truth: Truth, relevant: int
         candidates=len(columns) - 1,
         spearman=np.array([spearmanr(a, b, nan_policy="omit").statistic for a, b in pairs]),
         kendall=np.array([kendalltau(a, b, nan_policy="omit").statistic for a, b in pairs]),
+        sources=truth.sources,
         _matrix=square,
         _rows=rows,
         _relevant=chosen,

@@ -60,14 +60,14 @@ class LocalRunner:
         self._feed.__exit__(*error)
 
     def submit(self, trunk: Trunk, works: list[Work]) -> None:
-        before, self._feed.waited = self._bar.n, 0.0
+        self._feed.waited = 0.0
         with Stopwatch() as watch:
             for work in works:
                 compute_shard(self._plan, trunk, self._feed, work, self._bar.update)
         add_model(
             self._plan.out,
             trunk.name,
-            images=self._bar.n - before,
+            images=sum(len(self._plan.layout.span(work.shard)) for work in works),
             maps_s=watch.wall,
             maps_core_s=watch.core,
             wait_s=self._feed.waited,

@@ -1,0 +1,23 @@
+"""The claims of the paper's supplementary material, each a function from cosines to a number and a sentence."""
+
+from __future__ import annotations
+
+from tfattr.claims.agreement import methods_agree, probe_insensitivity
+from tfattr.claims.claim import Claim, Number
+from tfattr.claims.kinship import newcomers, same_task
+from tfattr.claims.size import SizeCurve, default_sizes, size_curve, size_insensitivity
+from tfattr.claims.structure import local_structure
+
+__all__ = [
+    "Claim",
+    "Number",
+    "SizeCurve",
+    "default_sizes",
+    "local_structure",
+    "methods_agree",
+    "newcomers",
+    "probe_insensitivity",
+    "same_task",
+    "size_curve",
+    "size_insensitivity",
+]

@@ -1,0 +1,107 @@
+"""Controls of an evaluation: networks that have learnt nothing, and the pixels alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfattr.affinity import AffinityState, ImageCosines
+from tfattr.errors import ProbeError, SettingsError
+from tfattr.probe import ProbeSurvey, read_photo
+from tfattr.records import RunManifest
+from tfattr.rivals.controls import RAW_PIXELS
+from tfattr.runs.probes import survey_probe
+from tfattr.trunk.preprocessing import Preprocessing
+from tfattr.zoo.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomisedSpec(ModelSpec):
+    """A model of a zoo with the values of each weight tensor shuffled."""
+
+    seed: int = 0
+
+    @classmethod
+    def of(cls, spec: ModelSpec, seed: int) -> RandomisedSpec:
+        made = cls(
+            **{field.name: getattr(spec, field.name) for field in dataclasses.fields(ModelSpec)}, seed=seed
+        )
+        object.__setattr__(made, "_original", spec)  # its own load() knows where an original's weights are
+        return made
+
+    def load(self) -> Trunk:
+        from tfattr.trunk.randomise import randomised
+
+        return randomised(self._original.load(), self.seed)
+
+
+def probe_of(run: str | os.PathLike[str]) -> ProbeSurvey:
+    """The probe images of a finished run, read again from where it had them.
+
+    Raises:
+        ProbeError: they are not there any more, or are others.
+    """
+    manifest = RunManifest.load(run)
+    source = manifest.source
+    if not source.get("probe"):
+        raise ProbeError(
+            f"{run}: its run.json does not say where the probe images are; run `tfattr run` again."
+        )
+    found = survey_probe(source["probe"], source.get("probe_root"), source.get("limit"))
+    same = [{"id": image.id, "sha256": found.sha256[image.id]} for image in found.images] == manifest.probe
+    if not same:
+        raise ProbeError(
+            f"{source['probe']}: the probe images are not those that {run} was made from; put them back, or make a new run."
+        )
+    return found
+
+
+def raw_pixels(run: str | os.PathLike[str], grid: tuple[int, int] | None = None) -> ImageCosines:
+    """Cosines between the models' fed images (gradient * input with a gradient of 1), from a run's probe images.
+
+    Raises:
+        ProbeError: the images are not there any more.
+    """
+    manifest, survey = RunManifest.load(run), probe_of(run)
+    frames = {model: _frame(stated["preprocessing"]) for model, stated in manifest.models.items()}
+    distinct = {_text(frame): frame for frame in frames.values()}
+    state = AffinityState.empty(list(frames), grid, keep_images=True)
+    for image in survey.images:
+        photo = [read_photo(image.path)]
+        fed = {text: frame(photo)[0] for text, frame in distinct.items()}
+        state.update([fed[_text(frame)] for frame in frames.values()], image.id)
+    return ImageCosines.from_states({RAW_PIXELS: state}, manifest.ids)
+
+
+def _frame(stated: Mapping[str, Any]) -> Preprocessing:
+    try:
+        return Preprocessing.from_dict(dict(stated))
+    except TypeError as error:
+        raise SettingsError(
+            f"run.json: a preprocessing of another tfattr ({error}); make a new run."
+        ) from error
+
+
+def _text(frame: Preprocessing) -> str:
+    return json.dumps(frame.to_dict(), sort_keys=True)
+
+
+def randomised_zoo(models: list[ModelSpec], seed: int = 0) -> list[ModelSpec]:
+    """The specs with shuffled weights, each by a seed of its own."""
+    return [RandomisedSpec.of(spec, seed + number) for number, spec in enumerate(models)]
+
+
+def random_control(run: Path) -> ImageCosines | None:
+    """The cosines of ``<run>/controls/random``, a run of the same zoo with shuffled weights, if it was made."""
+    path = Path(run) / "controls" / "random" / "affinity_images.npz"
+    return ImageCosines.load(path) if path.exists() else None
+
+
+__all__ = ["RandomisedSpec", "probe_of", "random_control", "randomised_zoo", "raw_pixels"]

@@ -1,0 +1,305 @@
+"""A run against measured transfer: its affinities, the rivals on the same probe images, controls, the authors' numbers."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from tfattr.affinity import ImageCosines, similarity_tree
+from tfattr.errors import ProbeError, RecordsError, SettingsError
+from tfattr.evaluation import Judged, Ranking, Truth, judge_rankings, read_truth, resamples
+from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
+from tfattr.evaluation.literature import mean_spearman, read_transfer
+from tfattr.figures import save_figure
+from tfattr.figures.curves import precision_recall_figure
+from tfattr.records import RunManifest, whole_file
+from tfattr.rivals import RIVALS, depara, prepare, symmetrised_truth
+from tfattr.runs.analysis import IMAGES_NAME
+from tfattr.runs.controls import random_control, raw_pixels
+from tfattr.runs.judging import find_truth
+from tfattr.runs.pictures import both
+from tfattr.runs.representations import Representations
+
+EVALUATION_NAME = "evaluation.json"
+PROBES = ("taskonomy", "coco", "indoor")  # of the authors' figures
+COLUMNS = (
+    "ranking", "kind", "P@1", "P@5", "R@5", "p_chance", "p_relabelling", "spearman", "kendall",
+    "spearman_affinity_17", "spearman_win_rate_17",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that ``tfattr evaluate`` says.
+
+    Attributes:
+        truth_name: as given.
+        truth: measured transfer among the run's models.
+        images: number of probe images.
+        judged: every ranking with its scores.
+        verdicts: a run on the originals against the authors' figures, item by item.
+        missing: rankings that could not be made, and why.
+    """
+
+    truth_name: str
+    truth: Truth
+    images: int
+    judged: list[Judged]
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in ``evaluation.json``."""
+        first = self.judged[0].scores
+        targets = self.truth.targets
+
+        def per_target(name: str) -> dict[str, dict[str, float | None]]:
+            return {
+                one.ranking.name: {
+                    target: float(value) if np.isfinite(value) else None
+                    for target, value in zip(targets, getattr(one.scores, name))
+                }
+                for one in self.judged
+            }
+
+        return {
+            "truth": self.truth_name,
+            "targets": first.targets,
+            "candidates": first.candidates,
+            "relevant": first.relevant,
+            "images": self.images,
+            "rows": [one.row() for one in self.judged],
+            "spearman_per_target": per_target("spearman"),
+            "kendall_per_target": per_target("kendall"),
+            "verdicts": self.verdicts,
+            "missing": self.missing,
+        }
+
+    def table(self) -> str:
+        """The rows as text, best P@5 first within a kind, with the random expectation below."""
+        first = self.judged[0].scores
+        width = max(24, *(len(one.ranking.name) for one in self.judged))
+        lines = [
+            f"{'':{width}s} {'kind':8s}   P@1  P@5=R@5   (95 %)       Spearman  (95 %)       p rand.  p relab."
+        ]
+        for one in self.judged:
+            row = one.row()
+            lines.append(
+                f"{row['ranking']:{width}s} {row['kind']:8s} {row['P@1']:5.3f}  {row['P@5']:5.3f} "
+                f"{_ends(row['P@5_interval'])}   {_three(row['spearman'])}  {_ends(row['spearman_interval'])}"
+                f"  {row['p_chance']:8.1e} {row['p_relabelling']:8.4f}"
+            )
+        chance = first.relevant / first.candidates
+        lines.append(f"{'random (expected)':{width}s} {'':8s} {chance:5.3f}  {chance:5.3f}")
+        lines.append(
+            f"{first.targets} targets, {first.candidates} candidates each, {first.relevant} relevant; intervals: "
+            "bootstrap over probe images; p: random rankings (exact), relabelled models"
+        )
+        for name, why in self.missing.items():
+            lines.append(f"not judged: {name}: {why}")
+        if self.verdicts:
+            good = sum(verdict["reproduced"] for verdict in self.verdicts)
+            lines += ["", f"the authors' figures: {good} of {len(self.verdicts)} items reproduced"]
+            lines += [
+                f"  {'reproduced' if one['reproduced'] else 'NOT reproduced':14s}  {one['item']}: expected "
+                f"{one['expected']}, found {one['found']}"
+                for one in self.verdicts
+            ]
+        return "\n".join(lines)
+
+    def save(self, run: str | os.PathLike[str], title: str = "") -> None:
+        """Write ``evaluation.json``, ``evaluation.csv`` and ``figures/precision_recall`` into a run."""
+        run, content = Path(run), self.to_dict()
+        with whole_file(run / EVALUATION_NAME) as temporary:
+            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(content["rows"])
+        with whole_file(run / "evaluation.csv") as temporary:
+            temporary.write_text(text.getvalue(), encoding="utf-8")
+        save_figure(self.curves(title), *both(run / "figures" / "precision_recall"))
+
+    def curves(self, title: str = ""):
+        """Precision and recall at K of every ranking, with random and oracle; a matplotlib figure."""
+        return precision_recall_figure(
+            {one.ranking.name: one.scores.precision for one in self.judged},
+            {one.ranking.name: one.scores.recall for one in self.judged},
+            self.judged[0].scores.relevant,
+            title,
+        )
+
+
+def evaluate_run(
+    run: str | os.PathLike[str],
+    truth: str | os.PathLike[str] = "rooms",
+    rivals: bool = True,
+    draws: int = 1000,
+    rival_draws: int = 100,
+    seed: int = 0,
+    progress: bool = True,
+) -> Evaluation:
+    """Judge a run's affinities, rivals and controls by measured transfer; nothing is written.
+
+    Args:
+        run: the directory of a finished run.
+        truth: a CSV with target, source, affinity (and win_rate), or ``rooms``, ``taskonomy``.
+        rivals: also judge RSA, SVCCA, CKA, DDS, DEPARA from the run's representations, and the controls.
+        draws: bootstrap resamples of the probe images for the affinities; 0 for none.
+        rival_draws: the same for the rivals, which cost more.
+        seed: of the resamples.
+        progress: a bar.
+
+    Raises:
+        RecordsError: the run lacks its affinity.
+        SettingsError: the truth does not fit the run's models.
+    """
+    run = Path(run)
+    cosines, manifest = ImageCosines.load(run / IMAGES_NAME), RunManifest.load(run)
+    path = find_truth(truth)
+    measured = read_truth(path, cosines.models)
+    weights = resamples(len(cosines.images), max(draws, rival_draws), seed)
+    rankings, missing = _map_rankings(cosines, weights[:draws], "maps"), {}
+    if rivals:
+        for make in (_rival_rankings, _control_rankings):
+            made, lacking = make(run, cosines, measured, weights[:rival_draws])
+            rankings += made
+            missing.update(lacking)
+    with tqdm(total=len(rankings), unit="ranking", disable=not progress, dynamic_ncols=True) as bar:
+        judged = judge_rankings(
+            rankings, cosines.models, measured, literature_scores(path, cosines.models), bar.update
+        )
+    return Evaluation(
+        str(truth), measured, len(cosines.images), judged, _verdicts(judged, cosines, manifest), missing
+    )
+
+
+def _map_rankings(cosines: ImageCosines, weights: np.ndarray, kind: str, prefix: str = "") -> list[Ranking]:
+    def resampled(method: str) -> Callable[[], Iterator[np.ndarray]] | None:
+        return (lambda: iter(cosines.mean(method, weights))) if len(weights) else None
+
+    return [
+        Ranking(f"{prefix}{method}", kind, cosines.mean(method), resampled(method))
+        for method in cosines.methods
+    ]
+
+
+def _rival_rankings(
+    run: Path, cosines: ImageCosines, _: Truth, weights: np.ndarray
+) -> tuple[list[Ranking], dict[str, str]]:
+    try:
+        representations = Representations(run, cosines.models)
+    except RecordsError as error:
+        return [], {"RSA, SVCCA, CKA, DDS, DEPARA": str(error)}
+    made, missing = [], {}
+    rows = [np.repeat(np.arange(len(row)), row) for row in weights]
+    for name in RIVALS:
+        try:
+            prepared = prepare(name, representations)
+        except SettingsError as error:
+            missing[name] = str(error)
+            continue
+        matrix = prepared.affinity()
+        sampled = _resampler(prepared, rows)
+        if name == "depara_edges":
+            if "grad_input" not in cosines.methods:
+                missing["depara"] = "its nodes are the grad_input maps, which the run does not have"
+                continue
+            nodes = cosines.mean("grad_input")
+            made.append(Ranking("depara", "rival", depara(nodes, matrix), _depara(cosines, weights, sampled)))
+        else:
+            made.append(Ranking(name, "rival", matrix, sampled))
+    return made, missing
+
+
+def _resampler(prepared: Any, rows: list[np.ndarray]) -> Callable[[], Iterator[np.ndarray]] | None:
+    return (lambda: (prepared.affinity(row) for row in rows)) if rows else None
+
+
+def _depara(
+    cosines: ImageCosines, weights: np.ndarray, edges: Callable[[], Iterator[np.ndarray]] | None
+) -> Callable[[], Iterator[np.ndarray]] | None:
+    if edges is None:
+        return None
+    return lambda: (depara(node, edge) for node, edge in zip(cosines.mean("grad_input", weights), edges()))
+
+
+def _control_rankings(
+    run: Path, cosines: ImageCosines, measured: Truth, weights: np.ndarray
+) -> tuple[list[Ranking], dict[str, str]]:
+    made, missing = [], {}
+    random = random_control(run)
+    if random is None:
+        missing["random networks"] = "made by `tfattr run ... --controls`"
+    else:
+        made += _map_rankings(random.only(cosines.models), weights, "control", "random networks, ")
+    try:
+        made += _map_rankings(raw_pixels(run).only(cosines.models), weights, "control")
+    except (ProbeError, SettingsError) as error:
+        missing["raw_pixels"] = str(error)
+    whole = np.full((len(cosines.models),) * 2, np.nan)
+    at = [cosines.models.index(source) for source in measured.sources]
+    whole[np.ix_(at, at)] = symmetrised_truth(measured)
+    made.append(Ranking("symmetrised truth", "control", whole))
+    return made, missing
+
+
+def literature_scores(
+    path: Path, models: tuple[str, ...]
+) -> Callable[[np.ndarray], dict[str, float | None]] | None:
+    """Mean per-target Spearman over the literature's 17 tasks, by affinity and by win rate where the file has it."""
+    truths = {}
+    for column in ("affinity", "win_rate"):
+        try:
+            truths[column] = read_transfer(path, column)
+            mean_spearman(np.eye(len(models)), models, truths[column])
+        except SettingsError:
+            truths.pop(column, None)  # other tasks than Taskonomy's, or no such column
+
+    def scores(matrix: np.ndarray) -> dict[str, float | None]:
+        return {name: _known(mean_spearman(matrix, models, truth)) for name, truth in truths.items()}
+
+    return scores if truths else None
+
+
+def _verdicts(judged: list[Judged], cosines: ImageCosines, manifest: RunManifest) -> list[dict[str, Any]]:
+    """Only a run of Taskonomy's own 20 on one of the paper's probe sets can be compared with the authors' figures."""
+    source: Mapping[str, Any] = manifest.source
+    if source.get("zoo") not in ("taskonomy", "merged") or source.get("probe") not in PROBES:
+        return []
+    return verdicts_of(judged, cosines, str(source["probe"]))
+
+
+def verdicts_of(judged: list[Judged], cosines: ImageCosines, probe: str) -> list[dict[str, Any]]:
+    """The authors' figures against rankings of Taskonomy's tasks on one of their probe sets, item by item."""
+    hits = {one.ranking.name: one.scores.hits for one in judged}
+    found = precision_verdicts(hits, probe, judged[0].scores.targets)
+    tasks = [model for model in cosines.models if model in judged[0].scores.sources]
+    if "grad_input" in cosines.methods:
+        part = cosines.only(tasks)
+        found += tree_verdicts(similarity_tree(part.mean("grad_input"), part.models))
+    return [dataclasses.asdict(one) for one in found]
+
+
+def _ends(ends: list[float] | None) -> str:
+    if ends is None or ends[0] is None:
+        return f"{'':14s}"
+    return f"({ends[0]:5.3f}, {ends[1]:5.3f})"
+
+
+def _three(value: float | None) -> str:
+    return f"{value:6.3f}" if value is not None else "     -"
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
