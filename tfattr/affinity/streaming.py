@@ -20,6 +20,7 @@ def affinity_from_records(
     shards: Iterable[int] | None = None,
     progress: Callable[[int], object] | None = None,
     keep_images: bool = False,
+    origins: Mapping[str, str] | None = None,
 ) -> AffinityState:
     """Streams the maps of all models, of one method, into an :class:`AffinityState`.
 
@@ -30,13 +31,16 @@ def affinity_from_records(
         shards: numbers of the shards to read, all if None; states of a partition merge to the whole.
         progress: called with 1 after each image (``tqdm.update`` fits).
         keep_images: also keep each image's own cosines in the state.
+        origins: per model, the mark that its records must carry (:meth:`tfattr.records.RunManifest.origin`);
+            not checked if None.
 
     Returns:
         The state; one image's maps of all models is all that is in memory at a time, besides TensorFlow's
         read buffers: at most 16 MiB, or the shard if smaller, for each model.
 
     Raises:
-        RecordsError: missing or damaged shards, or models whose records are of different images.
+        RecordsError: missing or damaged shards, shards of another run, or models whose records are of
+            different images.
         SettingsError: no model, a bad grid, or no such shard.
     """
     state = AffinityState.empty(list(directories), grid, keep_images)
@@ -54,7 +58,7 @@ def affinity_from_records(
     if wrong:
         raise SettingsError(f"there is no shard {wrong[0]}; the maps are in {counts[first]} shards")
     for shard in chosen:
-        for image, maps in _lockstep([paths[shard] for paths in files.values()], ids):
+        for image, maps in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins):
             state.update(maps, image)
             if progress is not None:
                 progress(1)
@@ -65,19 +69,23 @@ def affinity_from_records(
     return state
 
 
-def _lockstep(paths: Sequence[Path], ids: Sequence[str] | None) -> Iterator[tuple[str, list]]:
+def _lockstep(
+    shards: Mapping[str, Path], ids: Sequence[str] | None, origins: Mapping[str, str] | None
+) -> Iterator[tuple[str, list]]:
     """Yields (image id, stored maps), one map from each shard; the shards must be of the same images.
 
     The stored maps are taken without their scales: a cosine does not depend on them.
     """
     from tfattr.records import read_shard  # needs TensorFlow
 
-    for records in zip_longest(*(read_shard(path) for path in paths)):
+    paths = list(shards.values())
+    marks = [None if origins is None else origins[model] for model in shards]
+    for records in zip_longest(*(read_shard(path, origin=mark) for path, mark in zip(paths, marks))):
         for path, record in zip(paths, records):
             if record is None:
                 raise RecordsError(
-                    f"{path}: ends before the same shard of the other models; delete it and run "
-                    "`tfattr attribute` again, it computes only what is missing"
+                    f"{path}: ends before the same shard of the other models; run the same command with --repair, "
+                    "it computes such shards again"
                 )
             expected, whose = records[0], paths[0]
             if (record.id, record.index) != (expected.id, expected.index):

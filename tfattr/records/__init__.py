@@ -17,7 +17,15 @@ from tfattr.records.layout import (
     parse_shard_name,
     representation_directory,
 )
-from tfattr.records.manifest import MANIFEST_NAME, RunManifest, check_compatible, describe_trunk, versions
+from tfattr.records.manifest import (
+    MANIFEST_NAME,
+    RunManifest,
+    check_compatible,
+    describe_trunk,
+    identity,
+    versions,
+)
+from tfattr.records.mark import REPRESENTATION, origin, run_digest
 from tfattr.records.whole import remove_unfinished, whole_file
 
 _NEED_TENSORFLOW = {
@@ -41,6 +49,7 @@ __all__ = [
     "FEATURE_SPEC",
     "IMAGES_PER_SHARD",
     "MANIFEST_NAME",
+    "REPRESENTATION",
     "MapRecord",
     "RunManifest",
     "ShardLayout",
@@ -53,13 +62,16 @@ __all__ = [
     "describe_trunk",
     "encode",
     "find_shards",
+    "identity",
     "make_record",
     "map_directory",
+    "origin",
     "parse_shard_name",
     "read_maps",
     "read_shard",
     "remove_unfinished",
     "representation_directory",
+    "run_digest",
     "versions",
     "whole_file",
 ]

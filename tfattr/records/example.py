@@ -21,7 +21,8 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 class MapRecord:
     """A stored map: ``stored * scale`` is the map, ``stored`` is float16 or float32 ``[H, W, C]``.
 
-    ``norm`` is the map's Euclidean norm (NaN if not finite), ``finite`` says whether all values are.
+    ``norm`` is the map's Euclidean norm (NaN if not finite), ``finite`` says whether all values are;
+    ``origin`` is the mark of model, method and run (:mod:`tfattr.records.mark`), empty if none was given.
     """
 
     id: str
@@ -30,6 +31,7 @@ class MapRecord:
     scale: float
     norm: float
     finite: bool
+    origin: str = ""
 
     @property
     def map(self) -> np.ndarray:
@@ -38,7 +40,13 @@ class MapRecord:
 
 
 def make_record(
-    map: np.ndarray, id: str, index: int, *, channels: str = "mean", dtype: str = "float16"
+    map: np.ndarray,
+    id: str,
+    index: int,
+    *,
+    channels: str = "mean",
+    dtype: str = "float16",
+    origin: str = "",
 ) -> MapRecord:
     """Prepares a map ``[H, W, C]`` for storage.
 
@@ -49,6 +57,7 @@ def make_record(
         channels: "mean" stores the channel mean (the authors'), "all" every channel.
         dtype: "float16" stores the map at unit peak, so that nothing over- or underflows and the error is
             at most 2**-11 of a value or 2**-25 of the peak; "float32" stores it as it is.
+        origin: the mark of model, method and run.
 
     Raises:
         SettingsError: unknown ``channels`` or ``dtype``, or a map that is not ``[H, W, C]``.
@@ -71,7 +80,7 @@ def make_record(
         stored, scale = unit.astype(np.float16), peak or 1.0
     else:
         stored, scale = values, 1.0
-    return MapRecord(id, int(index), stored, scale, norm if finite else float("nan"), finite)
+    return MapRecord(id, int(index), stored, scale, norm if finite else float("nan"), finite, origin)
 
 
 def check_storage(channels: str, dtype: str) -> None:
@@ -97,6 +106,7 @@ def encode(record: MapRecord) -> bytes:
                 "scale": _float(record.scale),
                 "norm": _float(record.norm),
                 "finite": _ints(int(record.finite)),
+                "origin": _bytes(record.origin.encode()),
             }
         )
     ).SerializeToString()
@@ -112,6 +122,7 @@ def decode(data: bytes) -> MapRecord:
         feature = tf.train.Example.FromString(data).features.feature
         shape = tuple(feature["shape"].int64_list.value)
         dtype = _LITTLE_ENDIAN[feature["dtype"].bytes_list.value[0].decode()]
+        marks = feature["origin"].bytes_list.value  # absent from records of tfattr 0.1
         stored = np.frombuffer(feature["map"].bytes_list.value[0], dtype).reshape(shape)
         return MapRecord(
             id=feature["id"].bytes_list.value[0].decode(),
@@ -120,6 +131,7 @@ def decode(data: bytes) -> MapRecord:
             scale=feature["scale"].float_list.value[0],
             norm=feature["norm"].float_list.value[0],
             finite=bool(feature["finite"].int64_list.value[0]),
+            origin=marks[0].decode() if marks else "",
         )
     except (DecodeError, IndexError, KeyError, ValueError) as error:
         raise RecordsError(f"a record is not an attribution map of tfattr ({error})") from error

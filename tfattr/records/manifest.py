@@ -12,9 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tfattr.errors import RecordsError, SettingsError
+from tfattr.records.mark import REPRESENTATION, origin, run_digest
+from tfattr.records.plain import plain
 from tfattr.records.whole import whole_file
 
 MANIFEST_NAME = "run.json"
@@ -71,6 +71,23 @@ class RunManifest:
         """Ids of the readable probe images, in order; a record's ``index`` counts along this list."""
         return [image["id"] for image in self.probe]
 
+    @property
+    def digest(self) -> str:
+        """What all records of the run have in common, see :func:`tfattr.records.run_digest`."""
+        return run_digest(self.settings, (image["sha256"] for image in self.probe))
+
+    def origin(self, model: str, method: str = REPRESENTATION) -> str:
+        """The mark that the records of a model and method (or its representations) must carry.
+
+        Raises:
+            RecordsError: the manifest does not name the model.
+        """
+        if model not in self.models:
+            raise RecordsError(
+                f"the run holds no model {model!r}; its {MANIFEST_NAME} names {', '.join(self.models) or 'none'}"
+            )
+        return origin(self.digest, model, identity(self.models[model]), method)
+
     def with_models_of(self, other: RunManifest) -> RunManifest:
         """This manifest with the models of ``other`` added, or replaced where both have them; sources likewise."""
         source = {**self.source, **other.source}
@@ -101,7 +118,9 @@ class RunManifest:
         except FileNotFoundError as error:
             raise RecordsError(f"{path}: no such file; {run} is not the directory of a tfattr run") from error
         except (OSError, ValueError) as error:
-            raise RecordsError(f"{path}: cannot be read as JSON ({error})") from error
+            raise RecordsError(
+                f"{path}: cannot be read as JSON ({error}); restore it, or run the same command with --repair"
+            ) from error
         names = {entry.name for entry in dataclasses.fields(cls)}
         if not isinstance(found, dict) or set(found) != names:
             what = sorted(set(found) ^ names) if isinstance(found, dict) else type(found).__name__
@@ -138,23 +157,6 @@ def describe_trunk(trunk: Any) -> dict[str, Any]:
     )
 
 
-def plain(value: Any) -> Any:
-    """The JSON form of a value: tuples to lists, dataclasses to dicts, numpy scalars and paths to plain ones."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)
-
-
 def check_compatible(
     found: RunManifest, wanted: RunManifest, *, where: str | os.PathLike[str] = MANIFEST_NAME
 ) -> list[str]:
@@ -181,7 +183,7 @@ def check_compatible(
     differences += _probe_differences(found, wanted)
     for model in wanted.models:
         if model in found.models:
-            pairs = _differing(_identity(found.models[model]), _identity(wanted.models[model]))
+            pairs = _differing(identity(found.models[model]), identity(wanted.models[model]))
             differences += [
                 f"model {model}: {name} is {_show(old)} on disk, {_show(new)} now" for name, old, new in pairs
             ]
@@ -220,8 +222,11 @@ def _probe_differences(found: RunManifest, wanted: RunManifest) -> list[str]:
     return []
 
 
-def _identity(model: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes two models the same: everything but where they came from, which only its hashes tell."""
+def identity(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two models (as :func:`describe_trunk` says them) the same, flat.
+
+    That is everything but where they came from; of that only the hashes.
+    """
     flat = _flatten(plain(model))
     return {
         name: value

@@ -32,7 +32,7 @@ class ShardWriter:
         layout: the run's layout.
         shard: number of this shard.
         ids: ids of ALL of the run's probe images, in order.
-        channels, dtype: see :func:`tfattr.records.make_record`.
+        channels, dtype, origin: see :func:`tfattr.records.make_record`.
 
     Raises:
         SettingsError: bad ``channels``, ``dtype`` or map shape.
@@ -48,6 +48,7 @@ class ShardWriter:
         *,
         channels: str = "mean",
         dtype: str = "float16",
+        origin: str = "",
     ) -> None:
         check_storage(channels, dtype)
         if len(ids) != layout.images:
@@ -55,7 +56,7 @@ class ShardWriter:
         self.path = Path(directory) / layout.name(shard)
         self._span = layout.span(shard)
         self._ids = ids
-        self._channels, self._dtype = channels, dtype
+        self._storage = {"channels": channels, "dtype": dtype, "origin": origin}
         self._next = self._span.start
 
     def __enter__(self) -> ShardWriter:
@@ -73,9 +74,7 @@ class ShardWriter:
         for image in maps:
             if self._next >= self._span.stop:
                 raise RecordsError(f"{self.path}: more maps than the {len(self._span)} images of this shard")
-            record = make_record(
-                image, self._ids[self._next], self._next, channels=self._channels, dtype=self._dtype
-            )
+            record = make_record(image, self._ids[self._next], self._next, **self._storage)
             try:
                 self._writer.write(encode(record))
             except tf.errors.OpError as error:
@@ -102,12 +101,16 @@ class ShardWriter:
         return RecordsError(f"{self.path}: cannot be written ({error.message}); check space and permissions")
 
 
-def read_shard(path: str | os.PathLike[str], ids: Sequence[str] | None = None) -> Iterator[MapRecord]:
+def read_shard(
+    path: str | os.PathLike[str], ids: Sequence[str] | None = None, origin: str | None = None
+) -> Iterator[MapRecord]:
     """Yields the records of one shard, one in memory at a time.
 
     Args:
         path: the shard.
         ids: the ids that it must hold, in order; not checked if None.
+        origin: the mark that its records must carry (:meth:`tfattr.records.RunManifest.origin`); not checked
+            if None.
 
     Raises:
         RecordsError: the shard is missing, damaged (checksum, truncated), foreign, or not of these images.
@@ -118,6 +121,11 @@ def read_shard(path: str | os.PathLike[str], ids: Sequence[str] | None = None) -
             record = decode(data)
         except RecordsError as error:
             raise RecordsError(f"{path}: record {count}: {error}") from error
+        if origin is not None and record.origin != origin:
+            mark = f"is marked {record.origin}" if record.origin else "carries no mark"
+            raise RecordsError(
+                f"{path}: record {count} {mark}, expected {origin}: another run made this shard; {_AGAIN}"
+            )
         if ids is not None:
             if count == len(ids):
                 raise RecordsError(f"{path}: holds more than the expected {len(ids)} maps; {_AGAIN}")
@@ -131,7 +139,7 @@ def read_shard(path: str | os.PathLike[str], ids: Sequence[str] | None = None) -
         raise RecordsError(f"{path}: holds {count} maps, expected {len(ids)}; {_AGAIN}")
 
 
-_AGAIN = "delete this shard and run `tfattr attribute` again, it computes only what is missing"
+_AGAIN = "run the same command with --repair, it computes such shards again"
 
 
 def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
@@ -170,19 +178,22 @@ def _without_deprecation_notice() -> Iterator[None]:
         logger.removeFilter(unrelated)
 
 
-def read_maps(directory: str | os.PathLike[str], ids: Sequence[str] | None = None) -> Iterator[MapRecord]:
+def read_maps(
+    directory: str | os.PathLike[str], ids: Sequence[str] | None = None, origin: str | None = None
+) -> Iterator[MapRecord]:
     """Yields all records of one model and method, shard by shard, in the order of the probe images.
 
     Args:
         directory: the maps' home.
         ids: the run's probe image ids in order; count and ids are checked against them, not if None.
+        origin: see :func:`read_shard`.
 
     Raises:
         RecordsError: a shard is missing or damaged, or the records are not those of ``ids``.
     """
     count = 0
     for path in find_shards(directory):
-        for record in read_shard(path):
+        for record in read_shard(path, origin=origin):
             if record.index != count:
                 raise RecordsError(
                     f"{path}: found map number {record.index} ({record.id}), expected number {count}; {_AGAIN}"
@@ -197,7 +208,7 @@ def read_maps(directory: str | os.PathLike[str], ids: Sequence[str] | None = Non
 
 
 def damaged_shards(
-    directory: str | os.PathLike[str], layout: ShardLayout, ids: Sequence[str]
+    directory: str | os.PathLike[str], layout: ShardLayout, ids: Sequence[str], origin: str | None = None
 ) -> dict[int, str]:
     """Reads every shard that is there and says which cannot be trusted: shard number -> what is wrong.
 
@@ -210,8 +221,8 @@ def damaged_shards(
             continue
         span = layout.span(shard)
         try:
-            for _ in read_shard(Path(directory) / layout.name(shard), ids[span.start : span.stop]):
+            for _ in read_shard(Path(directory) / layout.name(shard), ids[span.start : span.stop], origin):
                 pass
         except RecordsError as error:
-            wrong[shard] = str(error)
+            wrong[shard] = str(error).removesuffix(f"; {_AGAIN}")
     return wrong

@@ -18,6 +18,7 @@ Features
     scale   float32      the largest absolute finite value of the map (1 if that is 0, and for float32)
     norm    float32      Euclidean norm of the map; NaN if the map is not finite
     finite  int64        1 if every value is finite, else 0
+    origin  string       model/method/hash: the same in all records of one model and method of a run, and only there
 """  # noqa: E501  the five lines are meant to be copied
 
 from __future__ import annotations
@@ -33,4 +34,5 @@ FEATURE_SPEC = {
     "scale": tf.io.FixedLenFeature([], tf.float32),
     "norm": tf.io.FixedLenFeature([], tf.float32),
     "finite": tf.io.FixedLenFeature([], tf.int64),
+    "origin": tf.io.FixedLenFeature([], tf.string, default_value=""),  # tfattr 0.1 wrote none
 }

@@ -22,8 +22,9 @@ from tfattr.records import (
 from tfattr.runs.feed import Feed
 from tfattr.runs.fingerprint import fingerprint
 from tfattr.runs.lock import locked
-from tfattr.runs.pictures import save_previews
-from tfattr.runs.repair import remove_damaged
+from tfattr.runs.pictures import PREVIEWS_NAME, save_previews
+from tfattr.runs.readback import read_back, say_odd
+from tfattr.runs.repair import remove_damaged, set_aside_unreadable_manifest
 from tfattr.runs.shard import Plan, RecordSettings, Work, compute_shard
 from tfattr.runs.timing import Stopwatch, add_model
 from tfattr.zoo.spec import ModelSpec
@@ -113,7 +114,8 @@ def attribute_zoo(
         batch_size: images at a time; None fits it to each model's input size.
         progress: a bar with images/s and the time left.
         representations: also keep the trunks' outputs, for the rivals.
-        repair: first read every shard, and remove damaged ones so that they are computed again.
+        repair: first read every shard, and remove damaged and foreign ones so that they are computed again; a
+            ``run.json`` that is lost or cannot be read is written anew, the shards' marks say which are its.
         source: what ``run.json`` shall say about where the run came from (zoo, probe).
         runner: called with (plan, survey, bar); :class:`LocalRunner`, or a cluster's.
 
@@ -123,28 +125,32 @@ def attribute_zoo(
     Raises:
         SettingsError: the directory holds a run of other settings, probe images or weights, or another process
             is at work in it.
-        RecordsError: the directory holds shards of another run, or the disk refuses.
+        RecordsError: the directory holds damaged shards or those of another run, or the disk refuses.
         ModelFileError, GraphError: a model cannot be loaded.
     """
     models, out = list(models), Path(out)
     attribution, records = attribution or AttributionSettings(), records or RecordSettings()
     ids = tuple(image.id for image in survey.images)
-    plan = Plan(out, ids, attribution, records, representations, batch_size)
     settings = run_settings(attribution, records)
+    wanted = RunManifest.make([], survey, settings, _described(models, source))
+    plan = Plan(out, ids, attribution, records, representations, batch_size, wanted.digest)
     bar = tqdm(
         total=len(models) * len(ids), unit="image", disable=not progress, dynamic_ncols=True, smoothing=0.1
     )
     with locked(out):
-        _opened(out, RunManifest.make([], survey, settings, _described(models, source)))
+        if repair:
+            set_aside_unreadable_manifest(out)
+            (out / PREVIEWS_NAME).unlink(missing_ok=True)
+        _opened(out, wanted, repair)
         save_previews(out, survey.images)
         _remove_unfinished(plan, models)
-        if repair:
-            remove_damaged(plan, [model.name for model in models], progress)
         with bar, runner(plan, survey, bar) as running:
             for model in models:
                 bar.set_postfix_str(model.name)
-                _submit(running, model, plan, survey, settings, bar)
-        return RunManifest.load(out)
+                _submit(running, model, plan, survey, settings, bar, repair)
+        manifest = RunManifest.load(out)
+        say_odd(read_back(plan, manifest, models, survey.images, progress))
+        return manifest
 
 
 def _submit(
@@ -154,21 +160,33 @@ def _submit(
     survey: ProbeSurvey,
     settings: Mapping[str, Any],
     bar: tqdm,
+    repair: bool,
 ) -> None:
-    works = plan.missing(model.name)
     mark = fingerprint(model) if isinstance(model, ModelSpec) else None
-    known = RunManifest.load(plan.out)
-    unchanged = mark is not None and known.source.get("files", {}).get(model.name) == mark
-    bar.update(len(plan.ids) - sum(len(plan.layout.span(work.shard)) for work in works))
-    if not works and unchanged and model.name in known.models:
-        return
+    manifest = RunManifest.load(plan.out)
+    unchanged = mark is not None and manifest.source.get("files", {}).get(model.name) == mark
+    trunk = None
     with Stopwatch() as watch:
-        trunk = model.load() if isinstance(model, ModelSpec) else model
-    source = {"files": {model.name: mark}} if mark is not None else {}
-    _opened(plan.out, RunManifest.make([trunk], survey, settings, source))
+        if not (unchanged and model.name in manifest.models):
+            trunk, manifest = _loaded(model, mark, plan, survey, settings)
+        if repair:
+            remove_damaged(plan, manifest, model.name, not bar.disable)
+        works = plan.missing(model.name)
+        bar.update(len(plan.ids) - sum(len(plan.layout.span(work.shard)) for work in works))
+        if works and trunk is None:
+            trunk, _ = _loaded(model, mark, plan, survey, settings)
     if works:
         add_model(plan.out, model.name, load_s=watch.wall, load_core_s=watch.core)
         running.submit(trunk, works)
+
+
+def _loaded(
+    model: ModelSpec | Trunk, mark: str | None, plan: Plan, survey: ProbeSurvey, settings: Mapping[str, Any]
+) -> tuple[Trunk, RunManifest]:
+    """The trunk, and the manifest on disk, which now names it; another model of this name is refused."""
+    trunk = model.load() if isinstance(model, ModelSpec) else model
+    source = {"files": {model.name: mark}} if mark is not None else {}
+    return trunk, _opened(plan.out, RunManifest.make([trunk], survey, settings, source))
 
 
 def _described(models: list[ModelSpec | Trunk], source: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -179,14 +197,13 @@ def _described(models: list[ModelSpec | Trunk], source: Mapping[str, Any] | None
     return {**(source or {}), "groups": groups, "tasks": tasks}
 
 
-def _opened(out: Path, wanted: RunManifest) -> RunManifest:
+def _opened(out: Path, wanted: RunManifest, repair: bool = False) -> RunManifest:
     """The manifest on disk with the wanted models and sources added, written if that changes it."""
     if not (out / MANIFEST_NAME).exists():
-        strangers = [path.name for path in out.glob("attributions/*")] if out.exists() else []
-        if strangers:
+        if not repair and any(out.glob("attributions/*")):
             raise SettingsError(
-                f"{out}: found attributions but no {MANIFEST_NAME} that says which run they are of; "
-                "use another --out, or remove them."
+                f"{out}: found attributions but no {MANIFEST_NAME} that says which run they are of; use another "
+                "--out, or the same command with --repair, which keeps those that it would have made."
             )
         wanted.save(out)
         return wanted

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from tfattr import __version__
-from tfattr.records.manifest import plain
+from tfattr.records.plain import plain
 from tfattr.zoo.spec import ModelSpec
 
 

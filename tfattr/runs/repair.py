@@ -1,40 +1,62 @@
-"""Damaged shards of a run: found by their checksums and by what they should hold, removed on request."""
+"""Damaged and foreign shards of a run: found by checksums, image ids and marks, removed on request."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from tfattr.records import damaged_shards, representation_directory
+from tfattr.errors import RecordsError
+from tfattr.records import (
+    MANIFEST_NAME,
+    REPRESENTATION,
+    RunManifest,
+    damaged_shards,
+    representation_directory,
+)
 from tfattr.runs.shard import Plan
 
 
-def find_damaged(plan: Plan, models: Sequence[str], progress: bool = False) -> dict[Path, str]:
-    """Every shard of these models that cannot be trusted: its path and what is wrong with it.
+def homes_with_marks(plan: Plan, manifest: RunManifest, model: str) -> Iterator[tuple[str, Path, str]]:
+    """Each folder of a model's shards: the method (or REPRESENTATION), the folder, the mark of its records."""
+    for method, home in plan.homes(model).items():
+        yield method, home, manifest.origin(model, method)
+    yield REPRESENTATION, representation_directory(plan.out, model), manifest.origin(model)
+
+
+def find_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool = False) -> dict[Path, str]:
+    """Every shard of a model that cannot be trusted: its path and what is wrong with it.
 
     Raises:
         RecordsError: a folder holds shards of another layout.
     """
-    homes = [
-        home
-        for model in models
-        for home in (*plan.homes(model).values(), representation_directory(plan.out, model))
-        if home.is_dir()
-    ]
+    homes = [one for one in homes_with_marks(plan, manifest, model) if one[1].is_dir()]
     wrong = {}
-    for home in tqdm(homes, unit="folder", desc="checking", disable=not progress, dynamic_ncols=True):
-        for shard, reason in damaged_shards(home, plan.layout, plan.ids).items():
+    bar = tqdm(homes, unit="folder", desc=f"checking {model}", disable=not progress, leave=False)
+    for _, home, mark in bar:
+        for shard, reason in damaged_shards(home, plan.layout, plan.ids, mark).items():
             wrong[home / plan.layout.name(shard)] = reason
     return wrong
 
 
-def remove_damaged(plan: Plan, models: Sequence[str], progress: bool = False) -> dict[Path, str]:
+def remove_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool = False) -> dict[Path, str]:
     """Removes what :func:`find_damaged` finds, with a warning that names each, so that it is computed again."""
-    wrong = find_damaged(plan, models, progress)
+    wrong = find_damaged(plan, manifest, model, progress)
     for path, reason in wrong.items():
         logging.getLogger("tfattr").warning("computing again: %s", reason)
         path.unlink()
     return wrong
+
+
+def set_aside_unreadable_manifest(out: Path) -> None:
+    """Renames a ``run.json`` that cannot be read; the shards' own marks say which of them belong to the run."""
+    path = out / MANIFEST_NAME
+    if path.exists():
+        try:
+            RunManifest.load(out)
+        except RecordsError as error:
+            aside = path.with_name(f"{MANIFEST_NAME}.unreadable")
+            path.replace(aside)
+            logging.getLogger("tfattr").warning("%s; kept as %s and written anew", error, aside.name)

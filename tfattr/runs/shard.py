@@ -17,7 +17,10 @@ from tfattr.records import (
     IMAGES_PER_SHARD,
     ShardLayout,
     ShardWriter,
+    describe_trunk,
+    identity,
     map_directory,
+    origin,
     representation_directory,
 )
 from tfattr.runs.feed import Feed, default_batch_size
@@ -57,6 +60,8 @@ class Plan:
         attribution, records: settings of maps and of their storage.
         representations: whether the trunks' outputs are kept too.
         batch_size: images at a time; None fits it to each model's input size.
+        run: digest of the run's settings and images (:attr:`tfattr.records.RunManifest.digest`), which goes
+            into the mark of every record.
     """
 
     out: Path
@@ -65,6 +70,7 @@ class Plan:
     records: RecordSettings
     representations: bool = True
     batch_size: int | None = None
+    run: str = ""
 
     @property
     def layout(self) -> ShardLayout:
@@ -130,6 +136,7 @@ def _write(
     plan: Plan, trunk: Trunk, feed: Feed, work: Work, size: int, progress: Callable[[int], Any] | None
 ) -> None:
     layout, homes, ids = plan.layout, plan.homes(trunk.name), plan.ids
+    model = identity(describe_trunk(trunk))
     wanted = dataclasses.replace(plan.attribution, methods=work.methods) if work.methods else None
     done = 0
     with contextlib.ExitStack() as stack:
@@ -142,6 +149,7 @@ def _write(
                     ids,
                     channels=plan.records.channels,
                     dtype=plan.records.dtype,
+                    origin=origin(plan.run, trunk.name, model, method),
                 )
             )
             for method in work.methods
@@ -149,8 +157,9 @@ def _write(
         outputs = None
         if work.representation:
             home = representation_directory(plan.out, trunk.name)
+            mark = origin(plan.run, trunk.name, model)
             outputs = stack.enter_context(
-                ShardWriter(home, layout, work.shard, ids, channels="all", dtype="float32")
+                ShardWriter(home, layout, work.shard, ids, channels="all", dtype="float32", origin=mark)
             )
         try:
             for batch in feed.batches(trunk.preprocessing, layout.span(work.shard), size):

@@ -1,0 +1,179 @@
+"""Finished shards are read back once: whole, this run's own, and which of their numbers are odd.
+
+What was found is kept in ``numbers.json``, so that a rerun reads only what has changed since.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from tfattr.errors import RecordsError
+from tfattr.probe import ProbeImage, read_photo
+from tfattr.records import REPRESENTATION, MapRecord, RunManifest, read_shard, whole_file
+from tfattr.runs.repair import homes_with_marks
+from tfattr.runs.shard import Plan
+from tfattr.zoo.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+NUMBERS_NAME = "numbers.json"
+KINDS = ("not finite", "zero", "denormal")
+_SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
+
+
+@dataclasses.dataclass(frozen=True)
+class Odd:
+    """Maps of one model and method (or representations) with odd numbers.
+
+    Attributes:
+        model, method: whose; ``method`` is REPRESENTATION for representations.
+        kind: ``not finite`` (a NaN or an infinity), ``zero`` (every value is), ``denormal`` (no value reaches
+            the smallest normal float32, 1.2e-38, so that few of its digits are left).
+        images: ids of the probe images.
+        of: how many images there are.
+        layer: for ``not finite``: the model's first layer that is not finite, as far as known.
+    """
+
+    model: str
+    method: str
+    kind: str
+    images: tuple[str, ...]
+    of: int
+    layer: str | None = None
+
+    def __str__(self) -> str:
+        what = "representations" if self.method == REPRESENTATION else f"maps by {self.method}"
+        state = {"zero": "all zero", "denormal": "below the smallest normal float32"}.get(
+            self.kind, self.kind
+        )
+        where = f"; its first layer that is not finite is {self.layer}" if self.layer else ""
+        return (
+            f"{self.model}: {len(self.images)} of {self.of} {what} are {state} "
+            f"(the first is of {self.images[0]}){where}"
+        )
+
+
+def read_back(
+    plan: Plan,
+    manifest: RunManifest,
+    models: Iterable[ModelSpec | Trunk],
+    images: Sequence[ProbeImage],
+    progress: bool = True,
+) -> list[Odd]:
+    """Read the shards of these models that were not read back before, or changed since; odd numbers of all.
+
+    Raises:
+        RecordsError: shards are damaged, missing or another run's; the first is named.
+    """
+    known, wrong = _read(plan.out), []
+    models = list(models)
+    bar = tqdm(models, unit="model", desc="reading back", disable=not progress, leave=False)
+    for model in bar:
+        entry = known.setdefault(model.name, {})
+        for method, home, mark in homes_with_marks(plan, manifest, model.name):
+            if method == REPRESENTATION and not plan.representations:
+                continue
+            stamp = _stamp(home)
+            if entry.get(method, {}).get("shards") == stamp:
+                continue
+            entry.pop("layer", None)
+            try:
+                entry[method] = {"shards": stamp, "images": len(plan.ids), **_count(plan, home, mark)}
+            except RecordsError as error:
+                entry.pop(method, None)
+                wrong.append(str(error))
+        if "layer" not in entry and (bad := _first_not_finite(entry)):
+            entry["layer"] = _first_layer(model, images[plan.ids.index(bad)])
+    _write(plan.out, known)
+    if wrong:
+        more = f" (and {len(wrong) - 1} more folders like it)" if len(wrong) > 1 else ""
+        raise RecordsError(f"{wrong[0]}{more}")
+    return odd_numbers(plan.out, [model.name for model in models])
+
+
+def odd_numbers(run: str | os.PathLike[str], models: Sequence[str] | None = None) -> list[Odd]:
+    """What :func:`read_back` found in a run, model by model; nothing if it was never called."""
+    known = _read(run)
+    return [
+        Odd(model, method, kind, tuple(found[kind]), found["images"], layer if kind == KINDS[0] else None)
+        for model in (known if models is None else models)
+        for layer in [known.get(model, {}).get("layer")]
+        for method, found in known.get(model, {}).items()
+        if method != "layer"
+        for kind in KINDS
+        if found[kind]
+    ]
+
+
+def say_odd(odd: Iterable[Odd]) -> None:
+    """One warning each."""
+    for one in odd:
+        logging.getLogger("tfattr").warning("%s", one)
+
+
+def kind_of(record: MapRecord) -> str | None:
+    """Which of ``KINDS`` a stored map is, None for a usual one."""
+    if not record.finite:
+        return "not finite"
+    if record.norm == 0:
+        return "zero"
+    if record.norm < _SMALLEST_NORMAL * record.stored.size:  # else some value is normal, without looking
+        peak = float(np.abs(record.stored).max()) * record.scale
+        if peak < _SMALLEST_NORMAL:
+            return "denormal"
+    return None
+
+
+def _count(plan: Plan, home: Path, mark: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    for shard, name in enumerate(plan.layout.names()):
+        span = plan.layout.span(shard)
+        for record in read_shard(home / name, plan.ids[span.start : span.stop], mark):
+            kind = kind_of(record)
+            if kind is not None:
+                found[kind].append(record.id)
+    return found
+
+
+def _first_not_finite(entry: dict[str, Any]) -> str | None:
+    for found in entry.values():
+        if isinstance(found, dict) and found["not finite"]:
+            return found["not finite"][0]
+    return None
+
+
+def _first_layer(model: ModelSpec | Trunk, image: ProbeImage) -> str | None:
+    from tfattr.trunk import first_non_finite
+
+    trunk = model.load() if isinstance(model, ModelSpec) else model
+    return first_non_finite(trunk, trunk.preprocess([read_photo(image.path)]))
+
+
+def _stamp(home: Path) -> list[list[Any]]:
+    """What tells whether shards were replaced: names, sizes and times."""
+    return [
+        [path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(home.glob("*.tfrecord"))
+    ]
+
+
+def _read(run: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        found = json.loads((Path(run) / NUMBERS_NAME).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # it is derived: what is lost is found again
+    return found if isinstance(found, dict) else {}
+
+
+def _write(run: Path, known: dict[str, Any]) -> None:
+    with whole_file(run / NUMBERS_NAME) as temporary:
+        temporary.write_text(json.dumps(known) + "\n", encoding="utf-8")
