@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfattr.affinity.area import DEFAULT_GRID, area_matrix, area_resize, common_grid
 from tfattr.affinity.images import ImageCosines
 from tfattr.affinity.ranking import rank
-from tfattr.affinity.result import AffinityResult, AffinityWarning
+from tfattr.affinity.result import AffinityResult, AffinityWarning, load_authors_layout
 from tfattr.affinity.state import AffinityState, DroppedMap
 from tfattr.affinity.streaming import affinity_from_records
 from tfattr.affinity.tree import LINKAGES, Tree, similarity_tree
@@ -23,6 +23,7 @@ __all__ = [
     "area_matrix",
     "area_resize",
     "common_grid",
+    "load_authors_layout",
     "rank",
     "similarity_tree",
 ]

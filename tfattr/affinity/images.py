@@ -53,6 +53,13 @@ class ImageCosines:
     def methods(self) -> tuple[str, ...]:
         return tuple(self.cosines)
 
+    def check_method(self, method: str) -> None:
+        """Raises SettingsError if there are no cosines of this method."""
+        if method not in self.cosines:
+            raise SettingsError(
+                f"no method {method!r} in this run; expected one of {', '.join(self.methods)}"
+            )
+
     def matrices(self, method: str) -> np.ndarray:
         """The matrix of every image: float64 ``[N, M, M]``, diagonal 1."""
         return _square(self.cosines[method].astype(np.float64), len(self.models))

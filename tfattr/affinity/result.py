@@ -150,6 +150,30 @@ class AffinityResult:
         return plain, matlab
 
 
+def load_authors_layout(path: str | os.PathLike[str], models: int = 20) -> dict[str, np.ndarray]:
+    """The authors' ``affinity.npy`` or ``affinity.mat``: saliency, grad_input, elrp to float64 ``[M, M]``.
+
+    Raises:
+        RecordsError: the file cannot be read, or is not ``[3, models, models]``.
+
+    Source: the authors' ``affinity.py``.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".mat":
+            stacked = scipy.io.loadmat(path)["affinity"]
+        else:
+            stacked = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, KeyError, EOFError, TypeError) as error:
+        raise RecordsError(f"{path}: cannot be read as the authors' affinity ({error})") from error
+    if getattr(stacked, "shape", None) != (3, models, models):
+        raise RecordsError(
+            f"{path}: has shape {getattr(stacked, 'shape', None)}, expected (3, {models}, {models}): saliency, "
+            "gradient * input, epsilon-LRP by task and task"
+        )
+    return dict(zip(("saliency", "grad_input", "elrp"), np.asarray(stacked, np.float64)))
+
+
 def _dropped_text(method: str, state: AffinityState) -> str:
     named = ", ".join(f"{one.model} on {one.image} ({one.reason})" for one in state.dropped[:_NAMED])
     more = f" and {len(state.dropped) - _NAMED} more" if len(state.dropped) > _NAMED else ""

@@ -59,16 +59,33 @@ def tree(run: str, method: str, linkage: str, newick: bool, debug: bool) -> None
 
 @click.command()
 @_RUN
-@click.argument("target")
+@click.argument("target", required=False)
 @_METHOD
+@click.option(
+    "--query",
+    metavar="MODEL",
+    help="Add this model to the run and rank the others for it: a saved trunk's folder, ZOO:NAME, or an original.",
+)
+@options.quiet
 @options.debug
-def rank(run: str, target: str, method: str, debug: bool) -> None:
-    """The models of RUN as sources for the model TARGET, best first."""
-    from tfattr.affinity import rank as ranked
+def rank(run: str, target: str | None, method: str, query: str | None, quiet: bool, debug: bool) -> None:
+    """The models of RUN as sources for the model TARGET, best first, with 95 % intervals over probe images.
 
-    result, matrix = _matrix(run, method)
-    for place, (model, value) in enumerate(ranked(matrix, target, result.models), 1):
-        click.echo(f"{place:3d}  {value:8.4f}  {model}")
+    With --query a model joins the run: its maps are computed, those of the others are only read.
+    """
+    from tfattr.runs.newcomer import add_model, rank_sources
+
+    if (target is None) == (query is None):
+        raise click.UsageError("give either TARGET, a model of the run, or --query MODEL.")
+    if query is not None:
+        from tfattr.zoo.query import find_model
+
+        spec = find_model(query)
+        add_model(run, spec, progress=not quiet)
+        target = spec.name
+    for place, source in enumerate(rank_sources(run, target, method), 1):
+        low, high = source.interval
+        click.echo(f"{place:3d}  {source.affinity:8.4f}  ({low:7.4f}, {high:7.4f})  {source.model}")
 
 
 def _matrix(run: str, method: str) -> tuple[Any, Any]:
@@ -82,24 +99,72 @@ def _matrix(run: str, method: str) -> tuple[Any, Any]:
     return result, result.affinity[method]
 
 
+_TRUTH = click.option(
+    "--truth", help="CSV with target, source, affinity; or rooms, taskonomy. Default: that of the run's zoo."
+)
+
+
 @click.command()
 @_RUN
+@_TRUTH
 @click.option(
-    "--truth",
-    default="rooms",
+    "--rivals/--no-rivals",
+    default=True,
     show_default=True,
-    help="CSV with target, source, affinity; or rooms, taskonomy.",
+    help="Also RSA, SVCCA, CKA, DDS, DEPARA, controls.",
 )
+@click.option(
+    "--draws", type=click.IntRange(min=0), default=1000, show_default=True, help="Bootstrap draws of images."
+)
+@click.option(
+    "--probe",
+    help="For a file in the authors' layout: taskonomy, coco or indoor, to compare with their figures.",
+)
+@options.quiet
 @options.debug
-def evaluate(run: str, truth: str, debug: bool) -> None:
-    """Precision and recall at K of RUN's affinities against measured transfer."""
-    from tfattr.affinity import AffinityResult
-    from tfattr.runs.judging import judge
+def evaluate(
+    run: str, truth: str | None, rivals: bool, draws: int, probe: str | None, quiet: bool, debug: bool
+) -> None:
+    """Precision and recall at K of RUN's affinities against measured transfer, with rivals and controls.
 
-    judgement = judge(AffinityResult.load(Path(run) / "affinity.npz"), truth)
-    judgement.save(run, f"{Path(run).name} against measured transfer")
-    click.echo(judgement.table())
-    click.echo(f"\nwritten: {Path(run) / 'evaluation.csv'}, {Path(run) / 'figures' / 'precision_recall.png'}")
+    RUN may also be an affinity.npy or affinity.mat in the authors' layout [3, 20, 20].
+    """
+    from tfattr.runs.evaluating import evaluate_authors, evaluate_run
+    from tfattr.runs.reproducing import truth_of
+    from tfattr.runs.study import open_study
+
+    if Path(run).suffix in (".npy", ".mat"):
+        click.echo(evaluate_authors(run, truth or "taskonomy", probe).table())
+        return
+    study = open_study(run)
+    folder = study.folder(study.main)
+    found = evaluate_run(folder, truth_of(study, truth), rivals, draws, progress=not quiet)
+    found.save(folder, f"{study.zoo} zoo against measured transfer")
+    click.echo(found.table())
+    click.echo(f"\nwritten: {folder}/evaluation.json, evaluation.csv, figures/precision_recall.png")
 
 
-COMMANDS = (affinity, tree, rank, evaluate)
+@click.command()
+@_RUN
+@_TRUTH
+@click.option("--out", type=click.Path(), help="The file; default RUN/report.html.")
+@options.quiet
+@options.debug
+def report(run: str, truth: str | None, out: str | None, quiet: bool, debug: bool) -> None:
+    """One HTML file of RUN (or of a study): matrix, tree, rankings, claims, maps, costs, provenance."""
+    from tfattr.errors import SettingsError
+    from tfattr.report import build
+    from tfattr.runs.reproducing import summarise, truth_of
+    from tfattr.runs.study import open_study
+
+    study = open_study(run)
+    try:
+        truth = truth_of(study, truth)
+    except SettingsError:
+        truth = None  # a zoo without measured transfer has a report all the same
+    say = (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
+    summarise(study, truth, progress=not quiet, tell=say)
+    click.echo(f"report: {build(study.path, Path(out) if out else None)}")
+
+
+COMMANDS = (affinity, tree, rank, evaluate, report)

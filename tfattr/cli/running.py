@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -100,20 +101,127 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any]) -> tupl
 
 
 @click.command()
+@click.argument("zoo")
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    help="Probe set, repeatable, the main one first: a path or a name. Default: those that go with a built-in zoo.",
+)
+@click.option(
+    "--probe-root",
+    "roots",
+    multiple=True,
+    metavar="PROBE=DIR",
+    help="Where the photographs of a probe set's list are, repeatable: coco=/data/val2014.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(), help="Directory of the study; continued if it exists."
+)
+@click.option(
+    "--targets",
+    default="sum",
+    show_default=True,
+    callback=options.names,
+    help="Targets of the attribution, with commas: sum (the paper's), energy.",
+)
+@click.option(
+    "--truth", help="CSV of measured transfer, or rooms, taskonomy. Default: that of a built-in zoo."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Use the first N images of each probe set.")
+@click.option(
+    "--controls/--no-controls",
+    default=True,
+    show_default=True,
+    help="Also run the zoo with shuffled weights.",
+)
+@click.option("--methods", default=",".join(options.PAPER_METHODS), show_default=True, callback=options.names)
+@click.option(
+    "--lrp-engine", type=click.Choice(options.ENGINES), default=options.ENGINES[0], show_default=True
+)
+@click.option("--epsilon", type=float, default=1e-4, show_default=True, help="Stabiliser of elrp.")
+@click.option("--crop", type=click.Choice(["square", "native"]), default="square", show_default=True)
+@click.option("--models", callback=options.names, help="Only these models of the zoo, with commas.")
+@options.quiet
+@options.debug
+def reproduce(zoo: str, out: str, **settings: Any) -> None:
+    """Everything that the paper shows, for ZOO: runs on every probe set, figures, claims, rivals, one report.
+
+    ``tfattr reproduce rooms --out DIR`` needs nothing else; ``taskonomy`` and ``merged`` need the originals
+    (`tfattr fetch`) and the probe sets' photographs.
+    """
+    from tfattr.attribution.settings import AttributionSettings
+    from tfattr.runs.reproducing import reproduce as make
+    from tfattr.zoo.file import open_zoo
+
+    study, evaluation = make(
+        open_zoo(zoo, settings["crop"]).only(settings["models"]),
+        out,
+        probes=settings["probes"],
+        roots=_roots(settings["roots"]),
+        targets=settings["targets"],
+        attribution=AttributionSettings(
+            settings["methods"], engine=settings["lrp_engine"], epsilon=settings["epsilon"]
+        ),
+        truth=settings["truth"],
+        limit=settings["limit"],
+        controls=settings["controls"],
+        progress=not settings["quiet"],
+        tell=_say(settings["quiet"]),
+    )
+    _print_study(study, evaluation)
+
+
+def _roots(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    wrong = [text for text, (_, sign, _) in zip(given, pairs) if not sign]
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r} has no =; expected PROBE=DIR, such as coco=/data/val2014.")
+    return {name: folder for name, _, folder in pairs}
+
+
+def _say(quiet: bool) -> Callable[[str], None]:
+    return (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
+
+
+def _print_study(study: Any, evaluation: Any) -> None:
+    from tfattr.runs.claiming import claim_lines
+
+    if evaluation is not None:
+        click.echo(evaluation.table())
+    click.echo("\nclaims of the supplementary material:")
+    for line in claim_lines(study.path):
+        click.echo(f"  {line}")
+    click.echo(
+        f"\nruns:     {study.path}/<{'|'.join(run.label for run in study.runs)}>/ (affinity.npz, figures/)"
+    )
+    click.echo(f"pictures: {study.path / 'figures'}")
+    click.echo(f"report:   {study.path / 'report.html'}")
+
+
+@click.command()
 @click.option(
     "--out", default="out/demo", show_default=True, type=click.Path(), help="Directory of the results."
 )
-@click.option(
-    "--probe", default="rooms", show_default=True, help="Embedded probe set: rooms, street, still_life."
-)
-@click.option("--limit", type=click.IntRange(min=1), help="Use the first N probe images.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use the first N images of each probe set.")
 @options.quiet
 @options.debug
-def demo(out: str, probe: str, limit: int | None, quiet: bool, debug: bool) -> None:
-    """The method on the embedded rooms zoo, judged by its measured transfer."""
-    from tfattr.runs.demo import demonstrate
+def demo(out: str, limit: int | None, quiet: bool, debug: bool) -> None:
+    """The method on the embedded rooms zoo: three probe sets, both targets, judged by its measured transfer."""
+    from tfattr.runs.reproducing import GRIDS
+    from tfattr.runs.reproducing import reproduce as make
+    from tfattr.zoo.file import open_zoo
 
-    click.echo(demonstrate(out, probe, limit, progress=not quiet))
+    study, evaluation = make(
+        open_zoo("rooms"),
+        out,
+        targets=("sum", "energy"),
+        limit=limit,
+        grids=GRIDS,
+        progress=not quiet,
+        tell=_say(quiet),
+    )
+    _print_study(study, evaluation)
 
 
-COMMANDS = (run, attribute, demo)
+COMMANDS = (run, attribute, reproduce, demo)

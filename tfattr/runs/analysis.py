@@ -59,7 +59,7 @@ def affinity_states(
     run = Path(run)
     manifest = RunManifest.load(run)
     models = list(models or manifest.models)
-    methods = list(methods or _methods_of(run, models))
+    methods = list(methods or methods_of(run, models))
     states: dict[str, AffinityState] = {}
     with tqdm(
         total=len(methods) * len(manifest.ids), unit="image", disable=not progress, dynamic_ncols=True
@@ -85,6 +85,7 @@ def analyse(
     groups: Mapping[str, str] | None = None,
     authors_layout: bool = False,
     progress: bool = True,
+    pictures: bool = True,
 ) -> AffinityResult:
     """Write ``affinity.npz``, ``affinity_images.npz``, ``tree_<method>.nwk`` and ``figures/`` of a run.
 
@@ -92,6 +93,7 @@ def analyse(
         run, models, methods, grid, progress: see :func:`compute_affinity`.
         linkage: of the trees.
         groups: model to group, for the colours of labels; what ``run.json`` says if None.
+        pictures: also draw them.
         authors_layout: also write ``affinity.npy`` ``[methods, M, M]`` and ``affinity.mat``.
     """
     from tfattr.runs.pictures import draw
@@ -122,11 +124,12 @@ def analyse(
             trees[method] = similarity_tree(matrix, result.models, linkage)
             with whole_file(run / f"tree_{method}.nwk") as temporary:
                 temporary.write_text(trees[method].to_newick() + "\n", encoding="utf-8")
-    draw(run, result, trees, manifest.source.get("groups", {}) if groups is None else groups)
+    if pictures:
+        draw(run, result, trees, manifest.source.get("groups", {}) if groups is None else groups)
     return result
 
 
-def _methods_of(run: Path, models: Sequence[str]) -> list[str]:
+def methods_of(run: Path, models: Sequence[str]) -> tuple[str, ...]:
     """Methods that every model has maps of, in the order of the first model's folders."""
     found: list[set[str]] = []
     for model in models:
@@ -136,4 +139,4 @@ def _methods_of(run: Path, models: Sequence[str]) -> list[str]:
             raise RecordsError(f"{home}: no maps of this model; compute them with `tfattr attribute`.")
     common = set.intersection(*found)
     order = ["saliency", "grad_input", "elrp"]
-    return [method for method in order if method in common] + sorted(common.difference(order))
+    return (*(method for method in order if method in common), *sorted(common.difference(order)))

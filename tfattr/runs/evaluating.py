@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from tfattr.affinity import ImageCosines, similarity_tree
+from tfattr.affinity import ImageCosines, load_authors_layout, similarity_tree
 from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.evaluation import Judged, Ranking, Truth, judge_rankings, read_truth, resamples
 from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
@@ -29,6 +29,7 @@ from tfattr.runs.controls import random_control, raw_pixels
 from tfattr.runs.judging import find_truth
 from tfattr.runs.pictures import both
 from tfattr.runs.representations import Representations
+from tfattr.zoo.taskonomy_truth import task_names
 
 EVALUATION_NAME = "evaluation.json"
 PROBES = ("taskonomy", "coco", "indoor")  # of the authors' figures
@@ -148,6 +149,7 @@ def evaluate_run(
     rival_draws: int = 100,
     seed: int = 0,
     progress: bool = True,
+    further: Sequence[Ranking] = (),
 ) -> Evaluation:
     """Judge a run's affinities, rivals and controls by measured transfer; nothing is written.
 
@@ -159,6 +161,7 @@ def evaluate_run(
         rival_draws: the same for the rivals, which cost more.
         seed: of the resamples.
         progress: a bar.
+        further: rankings of the same models, judged too.
 
     Raises:
         RecordsError: the run lacks its affinity.
@@ -169,7 +172,7 @@ def evaluate_run(
     path = find_truth(truth)
     measured = read_truth(path, cosines.models)
     weights = resamples(len(cosines.images), max(draws, rival_draws), seed)
-    rankings, missing = _map_rankings(cosines, weights[:draws], "maps"), {}
+    rankings, missing = [*map_rankings(cosines, "maps", weights[:draws]), *further], {}
     if rivals:
         for make in (_rival_rankings, _control_rankings):
             made, lacking = make(run, cosines, measured, weights[:rival_draws])
@@ -184,12 +187,51 @@ def evaluate_run(
     )
 
 
-def _map_rankings(cosines: ImageCosines, weights: np.ndarray, kind: str, prefix: str = "") -> list[Ranking]:
+def evaluate_authors(
+    path: str | os.PathLike[str], truth: str | os.PathLike[str] = "taskonomy", probe: str | None = None
+) -> Evaluation:
+    """Judge the authors' own ``affinity.npy`` or ``affinity.mat``; with ``probe`` also against their figures.
+
+    Raises:
+        RecordsError: the file is not in their layout.
+        SettingsError: ``probe`` is none of theirs.
+    """
+    if probe is not None and probe not in PROBES:
+        raise SettingsError(
+            f"the authors have no figures of the probe set {probe!r}, only of {', '.join(PROBES)}"
+        )
+    models = task_names()
+    matrices = load_authors_layout(path, len(models))
+    measured = read_truth(find_truth(truth), models)
+    judged = judge_rankings(
+        [Ranking(method, "maps", matrix) for method, matrix in matrices.items()],
+        models,
+        measured,
+        literature_scores(find_truth(truth), models),
+    )
+    verdicts = []
+    if probe is not None:
+        hits = {one.ranking.name: one.scores.hits for one in judged}
+        tree = similarity_tree(matrices["grad_input"], models)
+        found = [*precision_verdicts(hits, probe, judged[0].scores.targets), *tree_verdicts(tree)]
+        verdicts = [dataclasses.asdict(one) for one in found]
+    return Evaluation(str(truth), measured, 0, judged, verdicts)
+
+
+def map_rankings(
+    cosines: ImageCosines,
+    kind: str = "maps",
+    weights: np.ndarray = (),
+    prefix: str = "",
+    suffix: str = "",
+) -> list[Ranking]:
+    """A ranking for each method; ``weights`` ``[B, N]`` are the bootstrap draws."""
+
     def resampled(method: str) -> Callable[[], Iterator[np.ndarray]] | None:
         return (lambda: iter(cosines.mean(method, weights))) if len(weights) else None
 
     return [
-        Ranking(f"{prefix}{method}", kind, cosines.mean(method), resampled(method))
+        Ranking(f"{prefix}{method}{suffix}", kind, cosines.mean(method), resampled(method))
         for method in cosines.methods
     ]
 
@@ -242,9 +284,9 @@ def _control_rankings(
     if random is None:
         missing["random networks"] = "made by `tfattr run ... --controls`"
     else:
-        made += _map_rankings(random.only(cosines.models), weights, "control", "random networks, ")
+        made += map_rankings(random.only(cosines.models), "control", weights, "random networks, ")
     try:
-        made += _map_rankings(raw_pixels(run).only(cosines.models), weights, "control")
+        made += map_rankings(raw_pixels(run).only(cosines.models), "control", weights)
     except (ProbeError, SettingsError) as error:
         missing["raw_pixels"] = str(error)
     whole = np.full((len(cosines.models),) * 2, np.nan)
@@ -277,16 +319,10 @@ def _verdicts(judged: list[Judged], cosines: ImageCosines, manifest: RunManifest
     source: Mapping[str, Any] = manifest.source
     if source.get("zoo") not in ("taskonomy", "merged") or source.get("probe") not in PROBES:
         return []
-    return verdicts_of(judged, cosines, str(source["probe"]))
-
-
-def verdicts_of(judged: list[Judged], cosines: ImageCosines, probe: str) -> list[dict[str, Any]]:
-    """The authors' figures against rankings of Taskonomy's tasks on one of their probe sets, item by item."""
     hits = {one.ranking.name: one.scores.hits for one in judged}
-    found = precision_verdicts(hits, probe, judged[0].scores.targets)
-    tasks = [model for model in cosines.models if model in judged[0].scores.sources]
+    found = precision_verdicts(hits, str(source["probe"]), judged[0].scores.targets)
     if "grad_input" in cosines.methods:
-        part = cosines.only(tasks)
+        part = cosines.only([model for model in cosines.models if model in judged[0].scores.sources])
         found += tree_verdicts(similarity_tree(part.mean("grad_input"), part.models))
     return [dataclasses.asdict(one) for one in found]
 

@@ -1,0 +1,105 @@
+"""The six claims of the supplementary material, measured on a study; ``claims.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tfattr.affinity import ImageCosines
+from tfattr.claims import (
+    Claim,
+    SizeCurve,
+    default_sizes,
+    local_structure,
+    methods_agree,
+    newcomers,
+    probe_insensitivity,
+    same_task,
+    size_curve,
+    size_insensitivity,
+)
+from tfattr.errors import SettingsError
+from tfattr.evaluation import read_truth
+from tfattr.records import RunManifest, whole_file
+from tfattr.runs.analysis import IMAGES_NAME
+from tfattr.runs.judging import find_truth
+from tfattr.runs.study import Study
+from tfattr.zoo.originals import ZOOS, entries
+
+CLAIMS_NAME = "claims.json"
+
+
+def measure_claims(study: Study, truth: str | None = None, method: str = "grad_input") -> list[Claim]:
+    """Claims 1 to 6 from the study's cosines; nothing is written.
+
+    Args:
+        study: its main run serves where one probe set is asked for, its runs with the same target for claim 1.
+        truth: measured transfer for claim 2, see :func:`tfattr.runs.judging.find_truth`.
+        method: for claims 4 to 6, as long as the run has it.
+
+    Raises:
+        RecordsError: a run lacks its affinity.
+    """
+    main = study.folder(study.main)
+    cosines, source = ImageCosines.load(main / IMAGES_NAME), RunManifest.load(main).source
+    tasks, groups = source.get("tasks", {}), source.get("groups", {})
+    method = method if method in cosines.methods else cosines.methods[0]
+    measured = None
+    if truth is not None:
+        try:
+            measured = read_truth(find_truth(truth), cosines.models)
+        except SettingsError:
+            measured = None  # claim 2 has a part that needs no truth
+    probes = {
+        run.probe: ImageCosines.load(study.folder(run) / IMAGES_NAME)
+        for run in study.with_target(study.main.target)
+    }
+    curves = size_curves(cosines)
+    return [
+        probe_insensitivity(probes),
+        methods_agree(cosines, measured),
+        size_insensitivity(curves, len(cosines.images)),
+        same_task(cosines, tasks, method),
+        local_structure(cosines, dict(_parts(cosines.models, tasks, groups)), method),
+        newcomers(cosines, tasks, method),
+    ]
+
+
+def size_curves(cosines: ImageCosines) -> list[SizeCurve]:
+    """Curves of claim 3 for every method."""
+    sizes = default_sizes(len(cosines.images))
+    return [size_curve(cosines, method, sizes) for method in cosines.methods] if sizes else []
+
+
+def save_claims(claims: Sequence[Claim], folder: Path) -> None:
+    """Write ``claims.json``."""
+    text = json.dumps([claim.to_dict() for claim in claims], indent=1, ensure_ascii=False)
+    with whole_file(folder / CLAIMS_NAME) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def claim_lines(folder: str | Path) -> list[str]:
+    """What ``claims.json`` says, a line a claim."""
+    verdicts = {True: "holds", False: "does not hold", None: "not measured"}
+    return [
+        f"{claim['number']}. {claim['title']}: {verdicts[claim['holds']]}. {claim['sentence'] or claim['missing']}"
+        for claim in json.loads((Path(folder) / CLAIMS_NAME).read_text("utf-8"))
+    ]
+
+
+def _parts(
+    models: Sequence[str], tasks: dict[str, str], groups: dict[str, str]
+) -> Iterator[tuple[str, list[str]]]:
+    """The groups whose own structure claim 5 looks at: built-in zoos, one model a task, groups."""
+    for zoo in ZOOS:
+        yield zoo, [entry.name for entry in entries(zoo) if entry.name in models]
+    seen: set[str] = set()
+    first = [
+        model
+        for model in models
+        if not (tasks.get(model, model) in seen or seen.add(tasks.get(model, model)))
+    ]
+    yield "one model a task", first
+    for group in dict.fromkeys(groups.values()):
+        yield group, [model for model in models if groups.get(model) == group]

@@ -1,0 +1,190 @@
+"""Everything that the paper and its supplementary material show, for one zoo and some probe sets: one command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tfattr.affinity import ImageCosines
+from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
+from tfattr.errors import SettingsError
+from tfattr.evaluation import Ranking
+from tfattr.runs.analysis import IMAGES_NAME, analyse, compute_affinity
+from tfattr.runs.attribution import RecordSettings, attribute_zoo
+from tfattr.runs.claiming import measure_claims, save_claims
+from tfattr.runs.controls import randomised_zoo
+from tfattr.runs.cost import save_cost
+from tfattr.runs.evaluating import Evaluation, evaluate_run
+from tfattr.runs.probes import survey_probe
+from tfattr.runs.sheets import save_study_figures
+from tfattr.runs.study import Study, StudyRun
+from tfattr.zoo.file import Zoo
+
+#: Probe sets that go with a built-in zoo, the main one first.
+PROBES = {
+    "rooms": ("rooms", "street", "still_life"),
+    "taskonomy": ("taskonomy", "indoor", "coco"),
+    "collected": ("taskonomy", "indoor", "coco"),
+    "merged": ("taskonomy",),
+}
+TRUTHS = {"rooms": "rooms", "taskonomy": "taskonomy", "merged": "taskonomy"}
+GRIDS = (32, 16, 8)  # coarser than the maps, for the variants of the evaluation
+
+
+def reproduce(
+    zoo: Zoo,
+    out: str | os.PathLike[str],
+    probes: Sequence[str] = (),
+    roots: Mapping[str, str] | None = None,
+    targets: Sequence[str] = ("sum",),
+    attribution: AttributionSettings | None = None,
+    records: RecordSettings | None = None,
+    truth: str | None = None,
+    limit: int | None = None,
+    controls: bool = True,
+    grids: Sequence[int] = (),
+    progress: bool = True,
+    tell: Callable[[str], object] = print,
+) -> tuple[Study, Evaluation | None]:
+    """Run a zoo on every probe set and target, judge it, measure the claims, draw the figures, write the report.
+
+    Runs lie in ``out/<probe>`` (target sum) and ``out/<probe>_energy``; what is there is not computed again. Over
+    all runs, ``out`` gets ``evaluation.json``, ``claims.json``, ``cost.json``, ``figures/`` and ``report.html``.
+
+    Args:
+        zoo: the models.
+        out: the study's directory.
+        probes: names or paths, the main one first; those that go with a built-in zoo if empty.
+        roots: probe to the folder of its photographs, for the paper's lists.
+        targets: ``sum`` (the paper's), ``energy``.
+        attribution: methods, engine, epsilon; its target is replaced.
+        records: how maps are stored.
+        truth: measured transfer; that of a built-in zoo if None; no evaluation without.
+        limit: only the first images of each probe set.
+        controls: also run the zoo with shuffled weights on the main probe set.
+        grids: coarser grids whose affinities are judged too.
+        progress: bars.
+        tell: says which step is under way.
+
+    Returns:
+        The study, and the evaluation of its main run (None without a truth).
+    """
+    from tfattr.report import build
+
+    out, roots = Path(out), roots or {}
+    probes = tuple(probes) or PROBES.get(zoo.name, ())
+    if not probes:
+        raise SettingsError(f"{zoo.name}: no probe set goes with this zoo; give one or more as --probe.")
+    truth = truth or TRUTHS.get(zoo.name)
+    attribution = attribution or AttributionSettings(PAPER_METHODS)
+    records = records or RecordSettings()
+    order = [model.name for model in zoo]
+    runs = tuple(StudyRun(_label(probe, target), probe, target) for target in targets for probe in probes)
+    study = Study(out, zoo.name, runs)
+    surveys = {probe: survey_probe(probe, roots.get(probe), limit) for probe in probes}
+    out.mkdir(parents=True, exist_ok=True)
+    study.save()
+    for run in runs:
+        tell(f"{run.label}: {len(zoo)} models, {len(surveys[run.probe].images)} images, target {run.target}")
+        source = {"zoo": zoo.name, "probe": run.probe, "probe_root": roots.get(run.probe), "limit": limit}
+        settings = replace(attribution, target=run.target)
+        attribute_zoo(
+            zoo, surveys[run.probe], out / run.label, settings, records, progress=progress, source=source
+        )
+        analyse(out / run.label, models=order, methods=attribution.methods, progress=progress)
+    if controls:
+        tell("controls: the same networks with shuffled weights")
+        main = runs[0]
+        folder = out / main.label / "controls" / "random"
+        settings = replace(attribution, methods=_first_order(attribution.methods), target=main.target)
+        attribute_zoo(
+            randomised_zoo(list(zoo)),
+            surveys[main.probe],
+            folder,
+            settings,
+            records,
+            progress=progress,
+            representations=False,
+        )
+        analyse(folder, models=order, progress=progress, pictures=False)
+    return study, summarise(study, truth, grids, progress, tell, build)
+
+
+def summarise(
+    study: Study,
+    truth: str | None,
+    grids: Sequence[int] = (),
+    progress: bool = True,
+    tell: Callable[[str], object] = print,
+    build: Callable[[Path], Path] | None = None,
+) -> Evaluation | None:
+    """Evaluation, claims, costs, figures and report of a study whose runs are there; see :func:`reproduce`."""
+    evaluation = None
+    if truth is not None:
+        tell("evaluation: against measured transfer, with rivals and controls")
+        evaluation = evaluate_run(
+            study.folder(study.main), truth, further=_variants(study, grids), progress=progress
+        )
+        evaluation.save(study.path, f"{study.zoo} zoo against measured transfer")
+    tell("claims of the supplementary material")
+    save_claims(measure_claims(study, truth), study.path)
+    save_cost(study)
+    tell("figures")
+    for note in save_study_figures(study):
+        tell(f"not drawn: {note}")
+    if build is not None:
+        tell("report")
+        build(study.path)
+    return evaluation
+
+
+def truth_of(study: Study, truth: str | None = None) -> str:
+    """The measured transfer asked for, or that of the study's built-in zoo.
+
+    Raises:
+        SettingsError: none is given and none is known.
+    """
+    found = truth or TRUTHS.get(study.zoo)
+    if found is None:
+        raise SettingsError(
+            f"{study.path}: no measured transfer is known for the zoo {study.zoo}; give a CSV with target, source, "
+            "affinity as --truth."
+        )
+    return found
+
+
+def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
+    """The main probe set's affinities with the other targets, and on coarser grids."""
+    from tfattr.runs.evaluating import map_rankings
+
+    found = []
+    first = ImageCosines.load(study.folder(study.main) / IMAGES_NAME)
+    for run in study.runs:
+        if run.probe != study.main.probe:
+            continue
+        folder = study.folder(run)
+        suffix = "" if run.target == study.main.target else f", {run.target}"
+        if suffix:
+            cosines = ImageCosines.load(folder / IMAGES_NAME).only(first.models)
+            found += map_rankings(cosines, "maps", suffix=suffix)
+        for grid in grids:
+            coarse = compute_affinity(folder, first.models, first.methods, (grid, grid), progress=False)
+            found += [
+                Ranking(f"{method}{suffix}, grid {grid}", "maps", np.asarray(matrix))
+                for method, matrix in coarse.affinity.items()
+            ]
+    return found
+
+
+def _label(probe: str, target: str) -> str:
+    name = Path(probe).stem
+    return name if target == "sum" else f"{name}_{target}"
+
+
+def _first_order(methods: Sequence[str]) -> tuple[str, ...]:
+    """The methods that shuffled weights are judged by: those that one gradient gives, or the first."""
+    return tuple(method for method in methods if method in ("saliency", "grad_input")) or tuple(methods[:1])

@@ -1,0 +1,87 @@
+"""A study: runs of one zoo on several probe sets, or with several targets, side by side in one directory."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tfattr.errors import RecordsError
+from tfattr.records import MANIFEST_NAME, RunManifest, whole_file
+
+STUDY_NAME = "study.json"
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One run of a study: its label (the name of its folder), probe set and target of the attribution."""
+
+    label: str
+    probe: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs of one zoo.
+
+    Attributes:
+        path: the study's directory; results over all runs lie there.
+        zoo: its name.
+        runs: the first is the main one.
+    """
+
+    path: Path
+    zoo: str
+    runs: tuple[StudyRun, ...]
+
+    @property
+    def single(self) -> bool:
+        """Whether this is a run by itself."""
+        return not (self.path / STUDY_NAME).exists()
+
+    def folder(self, run: StudyRun) -> Path:
+        return self.path if self.single else self.path / run.label
+
+    @property
+    def main(self) -> StudyRun:
+        return self.runs[0]
+
+    def with_target(self, target: str) -> list[StudyRun]:
+        """The runs with this target, one a probe set."""
+        return [run for run in self.runs if run.target == target]
+
+    def save(self) -> None:
+        """Write ``study.json``."""
+        content = {"zoo": self.zoo, "runs": [asdict(run) for run in self.runs]}
+        with whole_file(self.path / STUDY_NAME) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def open_study(path: str | os.PathLike[str]) -> Study:
+    """A study's directory, or a run's, which is a study of one.
+
+    Raises:
+        RecordsError: neither.
+    """
+    path = Path(path)
+    if (path / STUDY_NAME).exists():
+        try:
+            content = json.loads((path / STUDY_NAME).read_text("utf-8"))
+            return Study(path, content["zoo"], tuple(StudyRun(**run) for run in content["runs"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecordsError(
+                f"{path / STUDY_NAME}: cannot be read ({error}); make the study again with `tfattr reproduce`"
+            ) from error
+    if not (path / MANIFEST_NAME).exists():
+        raise RecordsError(
+            f"{path}: neither a run ({MANIFEST_NAME}) nor a study ({STUDY_NAME}); make one with `tfattr run`"
+        )
+    manifest = RunManifest.load(path)
+    probe = Path(str(manifest.source.get("probe", path.name))).stem
+    return Study(
+        path,
+        str(manifest.source.get("zoo", "zoo")),
+        (StudyRun(probe, probe, str(manifest.settings.get("target", "sum"))),),
+    )
