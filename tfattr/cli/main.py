@@ -6,12 +6,17 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from tfattr import __version__
 from tfattr.cli import inspecting, options, originals, results, running
+from tfattr.cli.stopping import Stopped, stoppable
 from tfattr.errors import TfattrError
+
+_LONGEST = 400  # characters of a message that is not ours
 
 
 @click.group(
@@ -29,40 +34,75 @@ for command in (*running.COMMANDS, *results.COMMANDS, *inspecting.COMMANDS, *ori
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line: one sentence on stderr for what a user can cause, no traceback without --debug."""
+    """Run the command line: one sentence on stderr for what a user can cause, no traceback without --debug.
+
+    Exit status: 0, or 1 for what a user can cause, 2 for wrong usage, 70 for what was not foreseen, 130 and 143
+    after SIGINT and SIGTERM.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
-    if not debug:
-        # This process is ours: TensorFlow's start-up chatter and deprecations are of no use to its user.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings(
-            "ignore", category=UserWarning, module=r"(tensorflow|keras|tf_slim|innvestigate)\b"
-        )
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    warnings.showwarning = _show_warning
-    try:
-        cli.main(args=arguments, prog_name="tfattr", standalone_mode=False)
-    except TfattrError as error:
-        if debug:
-            raise
-        _fail(f"tfattr: {error}", 1)
-    except click.exceptions.Abort:
-        _fail("tfattr: interrupted; the same command continues where it stopped.", 130)
-    except KeyboardInterrupt:
-        _fail("tfattr: interrupted; the same command continues where it stopped.", 130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if debug:
-            raise
-        _fail(f"tfattr: {error.filename or 'a file'}: {error.strerror or error}.", 1)
+    with warnings.catch_warnings(), _messages():
+        if not debug:
+            # This process is ours: TensorFlow's start-up chatter and deprecations are of no use to its user.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings(
+                "ignore", category=UserWarning, module=r"(tensorflow|keras|tf_slim|innvestigate)\b"
+            )
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        warnings.showwarning = _show_warning
+        try:
+            with stoppable():
+                cli.main(args=arguments, prog_name="tfattr", standalone_mode=False)
+        except Stopped as stop:
+            _fail(f"tfattr: {stop.word}; the same command continues where it stopped.", stop.status)
+        except (click.exceptions.Abort, KeyboardInterrupt):
+            _fail("tfattr: interrupted; the same command continues where it stopped.", 130)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except Exception as error:
+            if debug:
+                raise
+            _fail(*_told(error))
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """The sentence for an error, and the exit status."""
+    if isinstance(error, TfattrError):
+        return f"tfattr: {error}", 1
+    if isinstance(error, OSError):
+        return f"tfattr: {error.filename or 'a file'}: {error.strerror or error}.", 1
+    text = " ".join(str(error).split())[:_LONGEST]
+    return (
+        f"tfattr: {type(error).__name__}{f' ({text})' if text else ''}: this was not foreseen; the same command with "
+        "--debug shows where it happens.",
+        70,
+    )
 
 
 def _fail(sentence: str, status: int) -> None:
     click.echo(sentence, err=True)
     sys.exit(status)
+
+
+class _OnStderr(logging.Handler):
+    """What tfattr logs, a line each, above the progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm.auto import tqdm
+
+        tqdm.write(f"tfattr: {record.getMessage()}", file=sys.stderr)
+
+
+@contextmanager
+def _messages() -> Iterator[None]:
+    handler, logger = _OnStderr(), logging.getLogger("tfattr")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

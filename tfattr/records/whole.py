@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import EIO
 from pathlib import Path
 
 _MARK = ".unfinished-"
@@ -17,6 +18,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     On an error the temporary file is removed and ``path`` is left as it was. The temporary name starts with
     a dot and ends otherwise than ``path``, so that no pattern for whole files finds it.
+
+    Raises:
+        OSError: the disk refuses; ``filename`` is ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,9 +29,16 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)  # the rename itself must outlive a power cut
-    finally:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # where nothing can be removed, nothing was written
+            temporary.unlink()
+        # Writes to an open file fail without a name, and of the temporary name a user knows nothing.
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            if error.errno is None:  # numpy counts what was written instead of saying why
+                raise OSError(EIO, f"cannot be written whole ({error})", str(path)) from error
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
+    _sync(path.parent)  # the rename itself must outlive a power cut
 
 
 def remove_unfinished(directory: str | os.PathLike[str]) -> list[Path]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -137,13 +138,12 @@ def attribute_zoo(
     bar = tqdm(
         total=len(models) * len(ids), unit="image", disable=not progress, dynamic_ncols=True, smoothing=0.1
     )
-    with locked(out):
+    with locked(out), _cleared(plan, models):
         if repair:
             set_aside_unreadable_manifest(out)
             (out / PREVIEWS_NAME).unlink(missing_ok=True)
         _opened(out, wanted, repair)
         save_previews(out, survey.images)
-        _remove_unfinished(plan, models)
         with bar, runner(plan, survey, bar) as running:
             for model in models:
                 bar.set_postfix_str(model.name)
@@ -215,10 +215,18 @@ def _opened(out: Path, wanted: RunManifest, repair: bool = False) -> RunManifest
     return together
 
 
-def _remove_unfinished(plan: Plan, models: list[ModelSpec | Trunk]) -> None:
-    """What killed writers left; the lock says that nobody else is writing."""
-    remove_unfinished(plan.out)
-    remove_unfinished(plan.out / "figures")
+@contextmanager
+def _cleared(plan: Plan, models: list[ModelSpec | Trunk]) -> Iterator[None]:
+    """Removes what killed writers left, before and after an error; the lock says that nobody else is writing."""
+    folders = [plan.out, plan.out / "figures"]
     for model in models:
-        for home in (*plan.homes(model.name).values(), representation_directory(plan.out, model.name)):
-            remove_unfinished(home)
+        folders += [*plan.homes(model.name).values(), representation_directory(plan.out, model.name)]
+    for folder in folders:
+        remove_unfinished(folder)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in folders:
+                remove_unfinished(folder)
+        raise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import logging
+import os
 import shutil
 import tempfile
 import time
@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
@@ -31,9 +30,10 @@ def default_batch_size(size: tuple[int, int]) -> int:
 class Feed:
     """Preprocessed probe images; a context manager that owns scratch space while it is open.
 
-    Images are decoded and preprocessed once for each distinct preprocessing: the first model that asks writes
-    them, as float32, to the scratch folder, later ones read them from there. Where space is short they are made
-    anew for each model.
+    Images are decoded and preprocessed once for each distinct preprocessing: the first model that asks leaves
+    them, as float32, in a nameless temporary file (which the system drops with the process, however it ends),
+    later ones read them from there. Where space is short, or the disk refuses, they are made anew for each
+    model.
 
     Args:
         images: the run's readable probe images, in order.
@@ -48,21 +48,23 @@ class Feed:
         self.images = tuple(images)
         self.waited = 0.0
         self._workers, self._shared = workers, shared
-        self._scratch: Path | None = None
-        self._written = 0
+        self._kept: dict[Preprocessing, _Kept] = {}
+        self._room = 0
 
     def __enter__(self) -> Feed:
         self._pool = ThreadPoolExecutor(self._workers)
         if self._shared:
-            self._scratch = Path(tempfile.mkdtemp(prefix="tfattr-feed-"))
-            self._room = min(_ROOM, shutil.disk_usage(self._scratch).free // 4)
+            try:
+                self._room = min(_ROOM, shutil.disk_usage(tempfile.gettempdir()).free // 4)
+            except OSError as error:
+                self._give_up(error)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            self._scratch = None
+        for kept in self._kept.values():
+            kept.close()
+        self._kept = {}
 
     def batches(self, preprocessing: Preprocessing, span: range, size: int) -> Iterator[np.ndarray]:
         """Images ``span`` in order, at most two batches ready: float32 ``[n, H, W, C]`` with ``n <= size``.
@@ -70,39 +72,95 @@ class Feed:
         Raises:
             ProbeError: an image that was readable before no longer is.
         """
+        kept = self._keeping(preprocessing)
         chunks = iter(
             [range(start, min(start + size, span.stop)) for start in range(span.start, span.stop, size)]
         )
-        waiting: deque = deque(self._pool.submit(self._make, preprocessing, one) for one in islice(chunks, 2))
+        waiting: deque = deque(
+            self._pool.submit(self._make, preprocessing, kept, one) for one in islice(chunks, 2)
+        )
         try:
             while waiting:
                 started = time.perf_counter()
                 batch = waiting.popleft().result()
                 self.waited += time.perf_counter() - started
-                waiting.extend(self._pool.submit(self._make, preprocessing, one) for one in islice(chunks, 1))
+                waiting.extend(
+                    self._pool.submit(self._make, preprocessing, kept, one) for one in islice(chunks, 1)
+                )
                 yield batch
         finally:
             for future in waiting:
                 future.cancel()
 
-    def _make(self, preprocessing: Preprocessing, chunk: range) -> np.ndarray:
-        kept = self._kept(preprocessing, chunk)
-        if kept is not None and kept.exists():
-            return np.load(kept, allow_pickle=False)
+    def _keeping(self, preprocessing: Preprocessing) -> _Kept | None:
+        """Where images of this preprocessing are kept; None where there is no room for all of them."""
+        if preprocessing not in self._kept:
+            shape = (*preprocessing.size, preprocessing.channels)
+            needed = len(self.images) * 4 * int(np.prod(shape))
+            if needed > self._room:
+                return None
+            try:
+                self._kept[preprocessing] = _Kept(len(self.images), shape)
+            except OSError as error:
+                self._give_up(error)
+                return None
+            self._room -= needed
+        return self._kept[preprocessing]
+
+    def _make(self, preprocessing: Preprocessing, kept: _Kept | None, chunk: range) -> np.ndarray:
+        if kept is not None:
+            try:
+                found = kept.read(chunk)
+            except OSError as error:
+                self._give_up(error)
+                found = None
+            if found is not None:
+                return found
         batch = preprocessing([read_photo(self.images[index].path) for index in chunk])
-        if kept is not None and self._written + batch.nbytes <= self._room:
-            self._written += batch.nbytes
-            kept.parent.mkdir(exist_ok=True)
-            part = kept.with_suffix(".part")
-            with open(part, "wb") as file:
-                np.save(file, batch)
-            part.replace(kept)
+        if kept is not None and self._room >= 0:
+            try:
+                kept.write(chunk, batch)
+            except OSError as error:
+                self._give_up(error)
         return batch
 
-    def _kept(self, preprocessing: Preprocessing, chunk: range) -> Path | None:
-        if self._scratch is None:
+    def _give_up(self, error: OSError) -> None:
+        """Goes on without scratch space; what was kept whole is still used."""
+        if self._room >= 0:
+            self._room = -1
+            logging.getLogger("tfattr").warning(
+                "no scratch space for preprocessed images (%s; TMPDIR moves it): each model's are made anew",
+                error.strerror or error,
+            )
+
+
+class _Kept:
+    """Preprocessed images in a file without a name; each is there whole or not at all."""
+
+    def __init__(self, count: int, shape: tuple[int, ...]) -> None:
+        self._file = tempfile.TemporaryFile(prefix="tfattr-feed-", buffering=0)  # noqa: SIM115  closed by Feed
+        self._shape = shape
+        self._bytes = 4 * int(np.prod(shape))
+        self._there = np.zeros(count, bool)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def read(self, chunk: range) -> np.ndarray | None:
+        """float32 ``[n, H, W, C]``, or None if one of the images is not there."""
+        if not self._there[chunk.start : chunk.stop].all():
             return None
-        text = json.dumps(preprocessing.to_dict(), sort_keys=True)
-        return (
-            self._scratch / hashlib.sha256(text.encode()).hexdigest()[:16] / f"{chunk.start}-{chunk.stop}.npy"
-        )
+        wanted, data = self._bytes * len(chunk), bytearray()
+        while len(data) < wanted:
+            part = os.pread(self._file.fileno(), wanted - len(data), self._bytes * chunk.start + len(data))
+            if not part:
+                raise OSError("the scratch file ends early")
+            data += part
+        return np.frombuffer(data, np.float32).reshape(len(chunk), *self._shape)
+
+    def write(self, chunk: range, batch: np.ndarray) -> None:
+        data = memoryview(np.ascontiguousarray(batch, np.float32)).cast("B")
+        done = 0
+        while done < len(data):  # a write may stop early, above all just before the disk is full
+            done += os.pwrite(self._file.fileno(), data[done:], self._bytes * chunk.start + done)
+        self._there[chunk.start : chunk.stop] = True

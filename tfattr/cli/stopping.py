@@ -1,0 +1,59 @@
+"""Ctrl-C and ``kill`` end a command in order: what is being written is removed, what is whole stays."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_AGAIN = 1.0  # seconds in which a second signal does not disturb the clearing up
+
+
+class Stopped(BaseException):  # no Exception: nothing that mends errors shall mend this one
+    """A signal asks this process to end.
+
+    Attributes:
+        status: what the process exits with, 128 + the signal's number.
+        word: "interrupted" or "terminated".
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number
+        self.word = _SIGNALS[signal.Signals(number)]
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within, SIGINT and SIGTERM raise :class:`Stopped` in the main thread, where they were not ignored before.
+
+    Whatever error the signal ends as (libraries turn what interrupts them into errors of their own), ``Stopped``
+    leaves this context.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[tuple[float, Stopped]] = []
+
+    def stop(number: int, _: object) -> None:
+        if received and time.monotonic() - received[-1][0] < _AGAIN:
+            return
+        received.append((time.monotonic(), Stopped(number)))
+        raise received[-1][1]
+
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup, or a shell's background job
+            signal.signal(number, stop)
+    try:
+        yield
+    except BaseException as error:
+        if received and not isinstance(error, Stopped):
+            raise received[0][1] from error
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
