@@ -124,7 +124,9 @@ class RunManifest:
         names = {entry.name for entry in dataclasses.fields(cls)}
         if not isinstance(found, dict) or set(found) != names:
             what = sorted(set(found) ^ names) if isinstance(found, dict) else type(found).__name__
-            raise RecordsError(f"{path}: not the manifest of a tfattr run (look at {what})")
+            raise RecordsError(
+                f"{path}: not the manifest of a tfattr run (look at {what}); restore it, or run the same command with --repair"
+            )
         if found["format"] != FORMAT:
             raise RecordsError(
                 f"{path}: manifest format {found['format']}, expected {FORMAT}; another tfattr wrote it"

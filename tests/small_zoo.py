@@ -1,0 +1,118 @@
+"""A zoo of tiny frozen graphs and photographs of noise: whole runs in seconds, without development data.
+
+As a script it makes a run in a process of its own, and ends it as asked:
+
+    python tests/small_zoo.py FOLDER OUT [COMMIT [after]]
+
+kills itself (SIGKILL) at the COMMIT-th time that a file is about to be renamed to its whole name, or right after.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+PER_SHARD = 4
+METHODS = ("saliency", "grad_input")
+SIDE = 24
+
+
+def write_zoo(folder: Path, nets: dict[str, str | int]) -> Path:
+    """A zoo file: model name to a seed of its weights, or to ``"nan"``, ``"overflow"``, ``"dead"``."""
+    import tensorflow as tf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = []
+    for name, kind in nets.items():
+        random = np.random.default_rng(kind if isinstance(kind, int) else 7)
+        first = random.normal(0, 0.3, (3, 3, 3, 8)).astype(np.float32)
+        second = random.normal(0, 0.3, (3, 3, 8, 4)).astype(np.float32)
+        shift = np.zeros(4, np.float32)
+        if kind == "nan":
+            second[1, 1, 3, 2] = np.nan
+        elif kind == "dead":
+            shift -= 1e6
+        with tf.Graph().as_default() as graph:
+            x = tf.compat.v1.placeholder(tf.float32, [None, SIDE, SIDE, 3], "x")
+            a = tf.nn.relu(tf.nn.conv2d(x, first, 1, "SAME", name="conv1"), name="relu1")
+            if kind == "overflow":
+                a = tf.multiply(a, np.float32(1e30), name="big") * np.float32(1e30)
+            b = tf.nn.bias_add(tf.nn.conv2d(a, second, 2, "SAME", name="conv2"), shift, name="bias2")
+            tf.nn.relu(b, name="y")
+        (folder / f"{name}.pb").write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
+        tables.append(
+            f'[[model]]\nname = "{name}"\nsource = "frozen_graph"\npath = "{name}.pb"\ninput = "x:0"\n'
+            f'output = "y:0"\nsize = [{SIDE}, {SIDE}]\n'
+        )
+    (folder / "zoo.toml").write_text("\n".join(tables))
+    return folder / "zoo.toml"
+
+
+def write_photos(folder: Path, count: int = 10, seed: int = 0) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    for index in range(count):
+        pixels = random.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"photo_{index:02d}.png")
+    return folder
+
+
+def attribute(zoo: Path, photos: Path, out: Path, **options):
+    """Maps and representations of a zoo in shards of four images; ``options`` of ``attribute_zoo`` and target."""
+    from tfattr.attribution import AttributionSettings
+    from tfattr.runs.attribution import RecordSettings, attribute_zoo
+    from tfattr.runs.probes import survey_probe
+    from tfattr.zoo.file import open_zoo
+
+    settings = AttributionSettings(options.pop("methods", METHODS), target=options.pop("target", "sum"))
+    models = options.pop("models", None) or open_zoo(zoo)
+    return attribute_zoo(
+        models,
+        survey_probe(photos),
+        out,
+        settings,
+        RecordSettings(images_per_shard=PER_SHARD),
+        progress=False,
+        **options,
+    )
+
+
+def affinities(out: Path):
+    """Writes ``affinity.npz`` and ``affinity_images.npz`` as a run does, without its pictures."""
+    from tfattr.affinity import AffinityResult, ImageCosines
+    from tfattr.records import RunManifest
+    from tfattr.runs.analysis import AFFINITY_NAME, IMAGES_NAME, affinity_states
+
+    states = affinity_states(out, progress=False, keep_images=True)
+    result = AffinityResult.from_states(states)
+    result.save(out / AFFINITY_NAME)
+    ImageCosines.from_states(states, RunManifest.load(out).ids).save(out / IMAGES_NAME)
+    return result
+
+
+def _die_at(commit: int, after: bool) -> None:
+    rename, count = os.replace, 0
+
+    def replace(*paths) -> None:
+        nonlocal count
+        count += 1
+        if count == commit and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(*paths)
+        if count == commit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = replace
+
+
+if __name__ == "__main__":
+    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+    if len(sys.argv) > 3:
+        _die_at(int(sys.argv[3]), after=len(sys.argv) > 4)
+    attribute(folder / "zoo.toml", folder / "photos", out)
+    affinities(out)
