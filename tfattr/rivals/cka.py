@@ -16,7 +16,7 @@ def linear_cka(representations: Mapping[str, np.ndarray], debiased: bool = False
     Args:
         representations: model to float32 ``[N, h, w, c]`` or ``[N, c]``, the same N images in the same order.
         debiased: the unbiased estimator of HSIC. The plain one grows towards 1 with more units than images, whatever the
-            models.
+            models, and as a resample holds fewer different images its bootstrap interval need not contain it.
 
     Raises SettingsError where the representations do not fit together.
     """
