@@ -22,6 +22,7 @@ from tfattr.runs.evaluating import Evaluation, evaluate_run
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.sheets import save_study_figures
 from tfattr.runs.study import Study, StudyRun
+from tfattr.runs.trunk_cache import cached_trunks
 from tfattr.zoo.file import Zoo
 
 #: Probe sets that go with a built-in zoo, the main one first.
@@ -88,29 +89,38 @@ def reproduce(
     surveys = {probe: survey_probe(probe, roots.get(probe), limit) for probe in probes}
     out.mkdir(parents=True, exist_ok=True)
     study.save()
-    for run in runs:
-        tell(f"{run.label}: {len(zoo)} models, {len(surveys[run.probe].images)} images, target {run.target}")
-        source = {"zoo": zoo.name, "probe": run.probe, "probe_root": roots.get(run.probe), "limit": limit}
-        settings = replace(attribution, target=run.target)
-        attribute_zoo(
-            zoo, surveys[run.probe], out / run.label, settings, records, progress=progress, source=source
-        )
-        analyse(out / run.label, models=order, methods=attribution.methods, progress=progress)
-    if controls:
-        tell("controls: the same networks with shuffled weights")
-        main = runs[0]
-        folder = out / main.label / "controls" / "random"
-        settings = replace(attribution, methods=_first_order(attribution.methods), target=main.target)
-        attribute_zoo(
-            randomised_zoo(list(zoo)),
-            surveys[main.probe],
-            folder,
-            settings,
-            records,
-            progress=progress,
-            representations=False,
-        )
-        analyse(folder, models=order, progress=progress, pictures=False)
+    with cached_trunks(zoo, out / ".trunks") as models:
+        for run in runs:
+            tell(
+                f"{run.label}: {len(zoo)} models, {len(surveys[run.probe].images)} images, target {run.target}"
+            )
+            source = {"zoo": zoo.name, "probe": run.probe, "probe_root": roots.get(run.probe), "limit": limit}
+            settings = replace(attribution, target=run.target)
+            attribute_zoo(
+                models,
+                surveys[run.probe],
+                out / run.label,
+                settings,
+                records,
+                progress=progress,
+                source=source,
+            )
+            analyse(out / run.label, models=order, methods=attribution.methods, progress=progress)
+        if controls:
+            tell("controls: the same networks with shuffled weights")
+            main = runs[0]
+            folder = out / main.label / "controls" / "random"
+            settings = replace(attribution, methods=_first_order(attribution.methods), target=main.target)
+            attribute_zoo(
+                randomised_zoo(models),
+                surveys[main.probe],
+                folder,
+                settings,
+                records,
+                progress=progress,
+                representations=False,
+            )
+            analyse(folder, models=order, progress=progress, pictures=False)
     return study, summarise(study, truth, grids, progress, tell, build)
 
 
