@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
-    with warnings.catch_warnings(), _messages():
+    with warnings.catch_warnings(), _messages(debug):
         if not debug:
             # This process is ours: TensorFlow's start-up chatter and deprecations are of no use to its user.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,20 +51,30 @@ def main(arguments: list[str] | None = None) -> None:
             )
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
         warnings.showwarning = _show_warning
-        try:
-            with stoppable():
-                cli.main(args=arguments, prog_name="tfattr", standalone_mode=False)
-        except Stopped as stop:
-            _fail(f"tfattr: {stop.word}; the same command continues where it stopped.", stop.status)
-        except (click.exceptions.Abort, KeyboardInterrupt):
-            _fail("tfattr: interrupted; the same command continues where it stopped.", 130)
-        except click.ClickException as error:
-            error.show()
-            sys.exit(error.exit_code)
-        except Exception as error:
-            if debug:
-                raise
-            _fail(*_told(error))
+        sentence, status = _outcome(arguments, debug)
+        if sentence:
+            click.echo(sentence, err=True)
+    if status:
+        sys.exit(status)
+
+
+def _outcome(arguments: list[str], debug: bool) -> tuple[str, int]:
+    """What there is to say at the end of a command ("" for nothing), and its exit status."""
+    try:
+        with stoppable():
+            cli.main(args=arguments, prog_name="tfattr", standalone_mode=False)
+    except Stopped as stop:
+        return f"tfattr: {stop.word}; the same command continues where it stopped.", stop.status
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return "tfattr: interrupted; the same command continues where it stopped.", 130
+    except click.ClickException as error:
+        error.show()
+        return "", error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        return _told(error)
+    return "", 0
 
 
 def _told(error: Exception) -> tuple[str, int]:
@@ -81,11 +91,6 @@ def _told(error: Exception) -> tuple[str, int]:
     )
 
 
-def _fail(sentence: str, status: int) -> None:
-    click.echo(sentence, err=True)
-    sys.exit(status)
-
-
 class _OnStderr(logging.Handler):
     """What tfattr logs, a line each, above the progress bars."""
 
@@ -96,13 +101,17 @@ class _OnStderr(logging.Handler):
 
 
 @contextmanager
-def _messages() -> Iterator[None]:
-    handler, logger = _OnStderr(), logging.getLogger("tfattr")
+def _messages(debug: bool) -> Iterator[None]:
+    """What is logged goes to stderr; what fails on being thrown away (a zip file on a full disk) does not."""
+    handler, logger, hook = _OnStderr(), logging.getLogger("tfattr"), sys.unraisablehook
     logger.addHandler(handler)
+    if not debug:
+        sys.unraisablehook = lambda _: None
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        sys.unraisablehook = hook
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
