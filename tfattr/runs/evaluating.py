@@ -32,6 +32,10 @@ from tfattr.runs.representations import Representations
 from tfattr.zoo.taskonomy_truth import task_names
 
 EVALUATION_NAME = "evaluation.json"
+# Encoders of the rooms and of Taskonomy whose 16 x 16 x 8 code leaves the network flattened: SVCCA compares maps by
+# position, so it must know.
+FLATTENED = ("class_1000", "class_places", "room_layout", "vanishing_point")
+ZOOS_OF_CODES = ("rooms", "taskonomy", "merged")
 PROBES = ("taskonomy", "coco", "indoor")  # of the authors' figures
 COLUMNS = (
     "ranking", "kind", "P@1", "P@5", "R@5", "p_chance", "p_relabelling", "spearman", "kendall",
@@ -244,10 +248,16 @@ def _rival_rankings(
     except RecordsError as error:
         return [], {"RSA, SVCCA, CKA, DDS, DEPARA": str(error)}
     made, missing = [], {}
+    codes = RunManifest.load(run).source.get("zoo") in ZOOS_OF_CODES
+    options = {
+        "svcca": {"maps": {model: (16, 16) for model in FLATTENED if codes and model in cosines.models}},
+        # The plain estimator rises with the number of units over that of images, and resamples bias it.
+        "linear_cka": {"debiased": True},
+    }
     rows = [np.repeat(np.arange(len(row)), row) for row in weights]
     for name in RIVALS:
         try:
-            prepared = prepare(name, representations)
+            prepared = prepare(name, representations, **options.get(name, {}))
         except SettingsError as error:
             missing[name] = str(error)
             continue
