@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import innvestigate
+import importlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -24,6 +25,7 @@ from tfattr.attribution.keras_graph import GraphView, build_keras_model, load_we
 from tfattr.attribution.lrp import analyzers, clear_cache, engine, relevance
 from tfattr.attribution.lrp.graph_mode import graph_mode
 from tfattr.attribution.lrp.session import AnalyzerSession
+from tfattr.compat.innvestigate import innvestigate
 from tfattr.compat.keras import keras
 from tfattr.errors import GraphError, SettingsError, UnsupportedOpError
 
@@ -275,7 +277,8 @@ def test_an_eager_keras_model_survives_and_a_new_one_can_be_made():
 
 
 def test_process_state_is_as_before():
-    utilities = __import__("importlib").import_module("keras.src.engine.base_layer_utils")
+    root = "tf_keras" if keras.__name__.startswith("tf_keras") else "keras"
+    utilities = importlib.import_module(f"{root}.src.engine.base_layer_utils")
     assert tf.executing_eagerly()
     graph, session = tf.compat.v1.get_default_graph(), tf.compat.v1.get_default_session()
     relevance(*freeze(relu_net(), SHAPE), images(1, SHAPE))
@@ -290,9 +293,16 @@ def test_process_state_is_as_before():
     assert tape.gradient(y, x).numpy() == pytest.approx([4.0])
 
 
+def v1_backend():
+    """Of legacy Keras, which ``tf.compat.v1.keras`` is up to TF 2.15."""
+    if keras is tf.keras:
+        return tf.compat.v1.keras.backend
+    return importlib.import_module("tf_keras.api._v1.keras.backend")
+
+
 def test_keras_own_session_is_kept():
     mine = tf.compat.v1.Session(graph=tf.Graph())
-    backend = tf.compat.v1.keras.backend
+    backend = v1_backend()
     with mine.graph.as_default():
         backend.set_session(mine)
         relevance(*freeze(relu_net(), SHAPE), images(1, SHAPE))

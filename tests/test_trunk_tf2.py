@@ -163,7 +163,7 @@ def test_bad_input_is_one_sentence(model, folder, tmp_path, shared):
         (ModelFileError, "weights alone", lambda: Trunk.from_keras(weights, preprocessing=FRAME)),
         (GraphError, "no layer 'x'", lambda: Trunk.from_keras(model, layer="x", preprocessing=FRAME)),
         (GraphError, "2 inputs", lambda: Trunk.from_keras(two, preprocessing=FRAME)),
-        (GraphError, "expected a model", lambda: Trunk.from_keras(3, preprocessing=FRAME)),
+        (GraphError, "expected a model of Keras", lambda: Trunk.from_keras(3, preprocessing=FRAME)),
         (
             GraphError,
             "size and colour",

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from tfattr.attribution import deepexplain, gradients
 from tfattr.attribution.settings import AttributionSettings
-from tfattr.errors import SettingsError
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
@@ -20,7 +19,7 @@ def attribute(
     trunk: Trunk,
     x: np.ndarray | tf.Tensor,
     method: str = "grad_input",
-    engine: str = "innvestigate",
+    engine: str | None = None,
     target: str = "sum",
     epsilon: float = 1e-4,
     batch_size: int | None = None,
@@ -35,7 +34,8 @@ def attribute(
             ``engine``), ``elrp_innvestigate``, ``elrp_deepexplain`` (by that engine), ``integrated_gradients``, ``smoothgrad``, or the name of an iNNvestigate analyzer such as
             ``lrp.alpha_2_beta_1`` or ``guided_backprop``.
         engine: of ``elrp``: ``innvestigate`` (its epsilon rule at every linear layer) or ``deepexplain``
-            (the authors' formula at the non-linearities).
+            (the authors' formula at the non-linearities); None takes innvestigate if it is installed,
+            else deepexplain.
         target: ``sum`` of all units (the paper's) or ``energy``, half the squared norm: the backward
             pass is seeded with the activations.
         epsilon: stabiliser of epsilon-LRP; 1e-4 is the authors'.
@@ -47,6 +47,7 @@ def attribute(
 
     Raises:
         SettingsError: an unknown method, engine or target, or ``x`` of another shape.
+        MissingExtraError: iNNvestigate is asked for and not installed.
         UnsupportedOpError: iNNvestigate's engine has no layer for an operation of the graph.
 
     Source: Song et al. 2019, section 3; the authors' ``tools/deep_attribution.py``.
@@ -151,20 +152,14 @@ def _gradient(trunk: Trunk, target: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Te
 
 
 def _by_innvestigate(trunk: Trunk, x: tf.Tensor, method: str, settings: AttributionSettings) -> np.ndarray:
-    from tfattr.attribution.lrp import analyzers, relevance
+    from tfattr.attribution.lrp import relevance
 
-    analyzer = "lrp.epsilon" if settings.engine_of(method) else method
-    if analyzer not in analyzers():
-        raise SettingsError(
-            f"Attribution method {method!r} is not known; expected saliency, grad_input, elrp, integrated_gradients, "
-            f"smoothgrad or one of iNNvestigate's analyzers: {', '.join(analyzers())}."
-        )
     return relevance(
         trunk.graph_def,
         trunk.input,
         trunk.output,
         np.asarray(x),
-        analyzer=analyzer,
+        analyzer="lrp.epsilon" if settings.engine_of(method) else method,
         epsilon=settings.epsilon,
         target=settings.target,
     )

@@ -66,9 +66,8 @@ attribution = together(
     click.option(
         "--lrp-engine",
         type=click.Choice(ENGINES),
-        default=ENGINES[0],
-        show_default=True,
-        help="Engine of elrp: iNNvestigate's epsilon rule, or the authors' formula (DeepExplain).",
+        help="Engine of elrp: iNNvestigate's epsilon rule (default where it is installed), or the authors' formula "
+        "(DeepExplain).",
     ),
     click.option(
         "--target",

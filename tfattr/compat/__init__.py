@@ -1,1 +1,1 @@
-"""The one place where Keras and TF-Slim are imported, whatever the TensorFlow release."""
+"""The one place where Keras, TF-Slim, TensorFlow Hub and iNNvestigate are imported, whatever the TensorFlow release."""

@@ -1,16 +1,63 @@
-"""Legacy Keras (the Keras of TF <= 2.15), from wherever the installed TensorFlow keeps it.
+"""Legacy Keras (the Keras of TF <= 2.15), from wherever the installed TensorFlow keeps it; Keras 3 beside it.
 
 TF 2.14 ships it as ``tf.keras``; from TF 2.16 on, ``tf.keras`` is Keras 3 and the legacy one is the
-package ``tf-keras``. iNNvestigate and the conversion of graphs to layers need the legacy one.
+package ``tf-keras``. iNNvestigate and the conversion of graphs to layers need the legacy one; models of
+users may be of either.
 """
 
 from __future__ import annotations
 
+import json
+import sys
+import zipfile
+from types import ModuleType
+from typing import Any
+
 import tensorflow as tf
+
+from tfattr.errors import MissingExtraError
 
 if tuple(int(part) for part in tf.__version__.split(".")[:2]) < (2, 16):
     keras = tf.keras
 else:
-    import tf_keras as keras
+    try:
+        import tf_keras as keras
+    except ImportError as error:
+        raise MissingExtraError(
+            f"TensorFlow {tf.__version__} comes without the legacy Keras that tfattr needs; run "
+            f"`pip install tf-keras~={tf.__version__.rsplit('.', 1)[0]}.0`."
+        ) from error
 
-__all__ = ["keras"]
+__all__ = ["keras", "keras_3", "keras_of", "saved_by"]
+
+
+def keras_3() -> ModuleType | None:
+    """Keras 3, which TF >= 2.16 comes with; None on older ones."""
+    if keras is tf.keras:
+        return None
+    import keras as found
+
+    return found if found.__version__.startswith("3.") else None
+
+
+def keras_of(model: Any) -> ModuleType | None:
+    """The Keras, legacy or 3, that a model is made of; None for what is no Keras model."""
+    if isinstance(model, keras.Model):
+        return keras
+    found = keras_3() if "keras" in sys.modules else None
+    return found if found is not None and isinstance(model, found.Model) else None
+
+
+def saved_by(path: str) -> str | None:
+    """The version of Keras that a ``.keras`` or ``.h5`` file says it was saved by; None if it says nothing."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return str(json.loads(archive.read("metadata.json"))["keras_version"])
+        import h5py
+
+        with h5py.File(path, "r") as file:
+            found = file.attrs["keras_version"]
+            return found.decode() if isinstance(found, bytes) else str(found)
+    except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
+        return None  # a folder, or damaged: loading it says what is wrong

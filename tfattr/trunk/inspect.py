@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -155,10 +156,18 @@ def _keras(path: str) -> Inspection:
     return Inspection(
         path,
         "keras",
-        tuple((tensor.name, tensor.dtype.name, str(list(tensor.shape))) for tensor in model.inputs),
         tuple(
-            (layer.name, type(layer).__name__, str(getattr(layer, "output_shape", "?")))
-            for layer in model.layers
+            (tensor.name, tf.as_dtype(tensor.dtype).name, str(list(tensor.shape))) for tensor in model.inputs
         ),
+        tuple((layer.name, type(layer).__name__, _output_shape(layer)) for layer in model.layers),
         tuple(collections.Counter(type(layer).__name__ for layer in model.layers).most_common()),
     )
+
+
+def _output_shape(layer: Any) -> str:
+    if hasattr(layer, "output_shape"):
+        return str(layer.output_shape)
+    try:
+        return str(layer.output.shape)  # Keras 3
+    except (AttributeError, ValueError):
+        return "?"

@@ -14,7 +14,7 @@ import tensorflow as tf
 # The only way from a ConcreteFunction with variables to constants; it has no public name.
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from tfattr.compat.keras import keras
+from tfattr.compat.keras import keras, keras_3, keras_of, saved_by
 from tfattr.errors import GraphError, ModelFileError
 from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
@@ -33,8 +33,9 @@ def from_keras(
 ) -> Any:
     """See :meth:`tfattr.trunk.Trunk.from_keras`.
 
-    ``model`` is a Keras model with one input, or the path of a saved one (``.h5``, ``.keras``, SavedModel
-    folder). ``layer`` is the name of the layer whose output is the representation; None takes the model's.
+    ``model`` is a Keras model with one input, legacy or (TF >= 2.16) Keras 3, or the path of a saved one (``.h5``,
+    ``.keras``, SavedModel folder of legacy Keras). ``layer`` is the name of the layer whose output is the
+    representation; None takes the model's.
 
     Raises:
         ModelFileError: the file is missing, damaged or holds weights without a model.
@@ -44,10 +45,16 @@ def from_keras(
     if isinstance(model, (str, os.PathLike)):
         where = os.fspath(model)
         model = load_keras(where)
-    if not isinstance(model, keras.Model):
+    made_of = keras_of(model)
+    if made_of is None:
         raise GraphError(
-            f"{where}: found {type(model).__module__}.{type(model).__name__}; expected a model of the legacy Keras "
-            "that this TensorFlow comes with (tf.keras up to 2.15, tf_keras later)."
+            f"{where}: found {type(model).__module__}.{type(model).__name__}; expected a model of Keras (tf.keras "
+            "up to TensorFlow 2.15, keras or tf_keras later)."
+        )
+    if made_of is not keras and made_of.backend.backend() != "tensorflow":
+        raise GraphError(
+            f"{where}: Keras computes with the backend {made_of.backend.backend()}; expected tensorflow: set "
+            "KERAS_BACKEND=tensorflow before Keras is imported."
         )
     if len(model.inputs) != 1:
         raise GraphError(f"{where}: the model has {len(model.inputs)} inputs; expected one batch of images.")
@@ -56,7 +63,7 @@ def from_keras(
         names = [known.name for known in model.layers]
         if layer not in names:
             raise GraphError(f"{where}: no layer {layer!r}; the model's layers are {', '.join(names[-12:])}.")
-        cut = keras.Model(model.inputs, model.get_layer(layer).output)
+        cut = made_of.Model(model.inputs, model.get_layer(layer).output)
 
     @tf.function
     def call(x: tf.Tensor) -> tf.Tensor:
@@ -125,7 +132,7 @@ def from_hub(
         ModelFileError: the handle cannot be resolved, downloaded or loaded.
         GraphError: the module is not called on one batch of images, or no such output.
     """
-    import tensorflow_hub as hub
+    from tfattr.compat.hub import hub
 
     handle = os.fspath(handle)
     try:
@@ -282,11 +289,21 @@ def _assembled(
 
 
 def load_keras(path: str) -> Any:
-    """A saved Keras model; ModelFileError if the file is missing, damaged or holds weights alone."""
+    """A saved Keras model, loaded by the Keras, legacy or 3, that saved it.
+
+    ModelFileError if the file is missing, damaged, holds weights alone or needs a Keras that is not installed.
+    """
     if not os.path.exists(path):
         raise ModelFileError(f"{path}: no such file; expected a saved Keras model (.h5, .keras or a folder).")
+    version = saved_by(path) or "2"
+    loader = keras_3() if version.startswith("3.") else keras
+    if loader is None:
+        raise ModelFileError(
+            f"{path}: saved by Keras {version}, which TensorFlow {tf.__version__} does not come with; load it with "
+            "TensorFlow 2.16 or later, or export it there (model.export) and use Trunk.from_saved_model."
+        )
     try:
-        return keras.models.load_model(path, compile=False)
+        return loader.models.load_model(path, compile=False)
     except Exception as error:  # h5py, zipfile, json and Keras each raise their own
         raise ModelFileError(
             f"{path}: Keras cannot load a model from it ({g.reason(error)}); expected a whole saved model. A file of "

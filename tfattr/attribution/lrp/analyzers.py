@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from innvestigate.analyzer import analyzers as _registry
-from innvestigate.analyzer.gradient_based import (
-    DeconvnetReverseReLULayer,
-    guided_backprop_reverse_relu_layer,
-)
-from innvestigate.backend.graph import ReverseMappingBase
 
+from tfattr.attribution.analyzers import DEEP_TAYLOR, GRADIENT
 from tfattr.attribution.lrp import rules
 from tfattr.attribution.lrp.families import family, is_relu, is_relu6, reads_input
+from tfattr.compat.innvestigate import innvestigate
 from tfattr.errors import UnsupportedOpError
 
-GRADIENT = ("gradient", "input_t_gradient", "deconvnet", "guided_backprop")
-RELEVANCE = (
-    *("lrp.z", "lrp.epsilon", "lrp.w_square", "lrp.flat", "lrp.alpha_2_beta_1", "lrp.alpha_2_beta_1_IB"),
-    *("lrp.alpha_1_beta_0", "lrp.alpha_1_beta_0_IB", "lrp.z_plus", "lrp.z_plus_fast"),
-    *("lrp.sequential_preset_a", "lrp.sequential_preset_b"),
-    *("lrp.sequential_preset_a_flat", "lrp.sequential_preset_b_flat"),
-)
-DEEP_TAYLOR = ("deep_taylor",)
-NAMES = (*RELEVANCE, *GRADIENT, *DEEP_TAYLOR)
+_registry = innvestigate.analyzer.analyzers
+_gradient_based = innvestigate.analyzer.gradient_based
 _OURS_FIRST = 10  # priority over iNNvestigate's own mappings, which have -1
 
 
@@ -30,7 +19,7 @@ def make_analyzer(name: str, model, epsilon: tf.Tensor, energy: tf.Tensor):
     """An iNNvestigate analyzer of the whole output of ``model`` (flat units), rules for our layers added.
 
     Args:
-        name: one of NAMES.
+        name: one of tfattr.attribution.analyzers.ANALYZERS.
         model: as :func:`tfattr.attribution.keras_graph.build_keras_model` makes it.
         epsilon: scalar tensor, used by lrp.epsilon.
         energy: scalar bool tensor, the target: False for the sum of the units, True for half their
@@ -72,8 +61,8 @@ class _Gradient(_Common):
 
     def _mappings(self) -> list[tuple]:
         bounded = {
-            "guided_backprop": guided_backprop_reverse_relu_layer,
-            "deconvnet": DeconvnetReverseReLULayer,
+            "guided_backprop": _gradient_based.guided_backprop_reverse_relu_layer,
+            "deconvnet": _gradient_based.DeconvnetReverseReLULayer,
         }
         found = []
         if self._name in bounded:
@@ -136,7 +125,7 @@ class _DeepTaylor(_Common):
         ]
 
 
-def _undefined(layer, reverse_state: dict) -> ReverseMappingBase:
+def _undefined(layer, reverse_state: dict):
     raise UnsupportedOpError(
         f"deep_taylor is defined for ReLU networks; layer {layer.name!r} ({type(layer).__name__}) is none of theirs."
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from tfattr.attribution.analyzers import ANALYZERS
 from tfattr.attribution.keras_graph import GraphView, Plan, make_plan, verify
-from tfattr.attribution.lrp.analyzers import NAMES
 from tfattr.attribution.lrp.session import AnalyzerSession
 from tfattr.errors import SettingsError
 
@@ -45,7 +45,7 @@ _built: OrderedDict[tuple, _Built] = OrderedDict()
 
 def analyzers() -> tuple[str, ...]:
     """iNNvestigate's names of the analyzers that :func:`relevance` takes."""
-    return NAMES
+    return ANALYZERS
 
 
 def relevance(
@@ -86,8 +86,8 @@ def relevance(
 
     Source: Bach et al. 2015 (LRP); Alber et al. 2019 (iNNvestigate 2.1).
     """
-    if analyzer not in NAMES:
-        raise SettingsError(f"no iNNvestigate analyzer {analyzer!r}; choose one of {', '.join(NAMES)}.")
+    if analyzer not in ANALYZERS:
+        raise SettingsError(f"no iNNvestigate analyzer {analyzer!r}; choose one of {', '.join(ANALYZERS)}.")
     if target not in _TARGETS:
         raise SettingsError(f"no attribution target {target!r}; choose one of {', '.join(_TARGETS)}.")
     if not epsilon > 0:
