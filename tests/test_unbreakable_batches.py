@@ -121,7 +121,7 @@ def test_room_is_for_all_preprocessings_together(images, reads, monkeypatch):
 @pytest.mark.parametrize("refused", [0, 1, 2])
 def test_a_full_scratch_disk(images, reads, monkeypatch, caplog, refused):
     """It is full after some batches: they are used, the rest is made anew, with one warning."""
-    write, space = os.pwrite, (4 * refused + 2) * 12 * 16 * 3 * 4
+    write, space = os.pwrite, (4 * refused + 1) * 12 * 16 * 3 * 4
 
     def full(file, data, offset):
         if offset >= space:
