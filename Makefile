@@ -1,4 +1,4 @@
-# make venv | make demo | make test | make real | make lint | make bench
+# make venv | make demo | make test | make test-latest | make real | make lint | make bench
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SHARED ?= ../shared
 
-.PHONY: venv demo test real lint format bench clean
+# The newest TensorFlow, in an environment of its own on Python 3.12 or later.
+VENV_LATEST := .venv-latest
+BIN_LATEST := $(VENV_LATEST)/bin
+STAMP_LATEST := $(VENV_LATEST)/.installed
+PYTHON_LATEST ?= $(shell for found in python3.12 python3.13 python3.14 python3 \
+	$(wildcard $(HOME)/.pyenv/versions/3.1[2-9]*/bin/python); do \
+	$$found -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$found && break; done)
+
+.PHONY: venv demo test venv-latest test-latest real lint format bench clean
 
 venv: $(STAMP)
 
@@ -21,6 +29,20 @@ demo: venv
 
 test: venv
 	$(BIN)/python -m pytest tests
+
+venv-latest: $(STAMP_LATEST)
+
+$(STAMP_LATEST): setup.py constraints-latest.txt
+	@test -x $(BIN_LATEST)/python || test -n "$(PYTHON_LATEST)" || \
+	{ echo "make: no Python 3.12 or later was found; name one: make venv-latest PYTHON_LATEST=/path/to/python3.12" >&2; exit 1; }
+	test -x $(BIN_LATEST)/python || $(PYTHON_LATEST) -m venv $(VENV_LATEST)
+	$(BIN_LATEST)/python -m pip install --quiet --upgrade pip
+	$(BIN_LATEST)/python -m pip install --quiet -c constraints-latest.txt -e ".[test,rooms]"
+	$(BIN_LATEST)/python -m pip install --quiet -c constraints-latest.txt --no-deps --ignore-requires-python "innvestigate>=2.1.2,<2.2"
+	touch $(STAMP_LATEST)
+
+test-latest: venv-latest
+	$(BIN_LATEST)/python -m pytest tests
 
 lint: venv
 	$(BIN)/ruff check .
@@ -38,4 +60,4 @@ bench: venv
 	$(BIN)/python benchmarks/attribution.py
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info
+	rm -rf $(VENV) $(VENV_LATEST) out build dist *.egg-info

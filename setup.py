@@ -13,7 +13,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.9,<3.12",
+    python_requires=">=3.9",
     packages=[*find_packages(include=["tfattr", "tfattr.*"]), "tfattr._checkpoints", "tfattr._probe_data"],
     package_dir={"tfattr._checkpoints": "checkpoints", "tfattr._probe_data": "probe_data"},
     package_data={
@@ -21,16 +21,22 @@ setup(
         "tfattr._probe_data": ["**/*"],
     },
     install_requires=[
-        "tensorflow>=2.14,<2.15",  # iNNvestigate 2.1 stops before 2.15
+        # iNNvestigate 2.1 allows Python < 3.12, TensorFlow < 2.15, numpy < 2; beyond that its engine is optional.
+        "tensorflow>=2.14,<2.15; python_version < '3.12'",
+        "innvestigate>=2.1.2,<2.2; python_version < '3.12'",
+        "numpy>=1.24,<2; python_version < '3.12'",
+        "tensorflow>=2.16,<3; python_version >= '3.12'",
+        "tf-keras>=2.16,<3; python_version >= '3.12'",  # legacy Keras
+        "numpy>=1.26,<3; python_version >= '3.12'",
         "tf-slim>=1.1,<1.2",
         "tensorflow-hub>=0.16,<0.17",
-        "innvestigate>=2.1.2,<2.2",
-        "numpy>=1.24,<2",
+        "packaging>=21",  # comparing versions for tensorflow-hub
         "scipy>=1.10",
         "matplotlib>=3.7",
         "pillow>=10",  # decoding and resizing of probe images
         "click>=8.1,<9",  # command line
         "tqdm>=4.65,<5",  # progress
+        "jinja2>=3.1,<4",  # the report
         "platformdirs>=3,<5",  # where the cache of downloaded originals lives
         "requests>=2.31,<3",  # downloads of the originals
         "gdown>=5.2,<7",  # originals that live on Google Drive
