@@ -330,7 +330,7 @@ def test_the_summary_counts_what_the_files_say(run):
     assert "Of 2 published numbers, 1 came out again." in text
     assert "those of saliency: P@5" in text
     assert "a random ranking would reach 0.263" in text
-    assert "The best rival, rsa" in text
+    assert "The best rival, RSA" in text
     assert (
         "took 0.05 core hours; measuring transfer (380 readouts) took 21 core hours, 420 times as much"
         in text
@@ -404,7 +404,7 @@ def test_the_evaluation_shows_all_its_rows_with_intervals_and_verdicts(run):
         "Controls",
         "✗ not reproduced",
         "✓ reproduced",
-        "No row for svcca: the representations of <two> models are too small",
+        "No row for SVCCA: the representations of <two> models are too small",
         "12/18",
     ):
         assert words in found.text

@@ -79,6 +79,7 @@ def content(results: Results) -> dict[str, Any]:
         "made_by": command("report", results.folder),
         "version": results.runs[0].manifest["versions"].get("tfattr", "unknown"),
     }
+    page["run_columns"] = list(dict.fromkeys(name for one in page["runs"] for name in one["facts"]))
     page["missing"] = _missing(results, page)
     # "Further figures" is no section of its own right: without any it is not there.
     page["toc"] = [(key, title) for key, title in SECTIONS if key != "figures" or shown["figures"]]
@@ -111,7 +112,7 @@ def _facts(run: RunFiles, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any
         ("Target", _TARGETS.get(target, str(target or ""))),
         ("Maps compared at", ", ".join(grids) + " pixels" if grids else ""),
     ]
-    return {"label": run.label, "facts": [(name, text) for name, text in facts if text]}
+    return {"label": run.label, "facts": {name: text for name, text in facts if text}}
 
 
 def _each(results: Results, what: str) -> list[tuple[str, Any]]:
