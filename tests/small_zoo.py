@@ -23,7 +23,11 @@ SIDE = 24
 
 
 def write_zoo(folder: Path, nets: dict[str, str | int]) -> Path:
-    """A zoo file: model name to a seed of its weights, or to ``"nan"``, ``"overflow"``, ``"dead"``."""
+    """A zoo file: model name to a seed of its weights, or to a fault.
+
+    ``"nan"`` and ``"overflow"`` have a layer that gives NaN and infinity for white photographs, ``"dead"`` gives
+    zero for all.
+    """
     import tensorflow as tf
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,15 +37,16 @@ def write_zoo(folder: Path, nets: dict[str, str | int]) -> Path:
         first = random.normal(0, 0.3, (3, 3, 3, 8)).astype(np.float32)
         second = random.normal(0, 0.3, (3, 3, 8, 4)).astype(np.float32)
         shift = np.zeros(4, np.float32)
-        if kind == "nan":
-            second[1, 1, 3, 2] = np.nan
-        elif kind == "dead":
+        if kind == "dead":
             shift -= 1e6
         with tf.Graph().as_default() as graph:
             x = tf.compat.v1.placeholder(tf.float32, [None, SIDE, SIDE, 3], "x")
             a = tf.nn.relu(tf.nn.conv2d(x, first, 1, "SAME", name="conv1"), name="relu1")
-            if kind == "overflow":
-                a = tf.multiply(a, np.float32(1e30), name="big") * np.float32(1e30)
+            bright = tf.reduce_mean(x, [1, 2, 3], keepdims=True)
+            if kind == "nan":
+                a = a * tf.sqrt(0.75 - bright, name="root")
+            elif kind == "overflow":
+                a = a * tf.exp(160.0 * (bright - 0.25), name="power")
             b = tf.nn.bias_add(tf.nn.conv2d(a, second, 2, "SAME", name="conv2"), shift, name="bias2")
             tf.nn.relu(b, name="y")
         (folder / f"{name}.pb").write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
@@ -53,11 +58,14 @@ def write_zoo(folder: Path, nets: dict[str, str | int]) -> Path:
     return folder / "zoo.toml"
 
 
-def write_photos(folder: Path, count: int = 10, seed: int = 0) -> Path:
+def write_photos(folder: Path, count: int = 10, seed: int = 0, white: tuple[int, ...] = ()) -> Path:
+    """Photographs of noise, those of the numbers ``white`` of light only."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     for index in range(count):
         pixels = random.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        if index in white:
+            pixels |= 240
         Image.fromarray(pixels).save(folder / f"photo_{index:02d}.png")
     return folder
 
