@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfattr.errors import ProbeError, SettingsError
+from tfattr.probe.decoding import printable
 
 # fmt: off
 IMAGE_SUFFIXES = frozenset((
@@ -22,7 +23,11 @@ LIST_SUFFIXES = frozenset((".txt", ".lst"))
 
 @dataclass(frozen=True)
 class ProbeImage:
-    """One probe image: ``id`` is its path relative to the probe's root, with ``/`` on every system."""
+    """One probe image: ``id`` is its path relative to the probe's root, with ``/`` on every system.
+
+    In the id, bytes of a file name that are no UTF-8 and control characters are written ``\\xe9``, ``\\x0a``:
+    ids go into JSON, records and messages. ``path`` is the name as it is.
+    """
 
     id: str
     path: Path
@@ -49,29 +54,36 @@ def list_probe(
         The images, ids unique. A line of the list that names no file is kept: reading it says so.
 
     Raises:
-        ProbeError: nothing there, no image in it, a line named twice, or none of the listed files exists.
+        ProbeError: nothing there, no image in it, a folder that cannot be searched, a line named twice, two names
+            that are written alike, or none of the listed files exists.
         SettingsError: ``limit`` is not positive.
     """
     if limit is not None and limit < 1:
         raise SettingsError(f"limit is {limit}; it must be at least 1, or None for every probe image")
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         if root is not None:
             raise SettingsError(f"root={root} goes with a list file, but {path} is a directory; leave it out")
         images = _from_directory(path)
-    elif not path.exists():
-        raise ProbeError(f"{path}: no such probe directory or list file; give one that exists")
+    elif not os.path.exists(path):
+        raise ProbeError(
+            f"{printable(str(path))}: no such probe directory or list file; give one that exists"
+        )
     elif path.suffix.lower() in LIST_SUFFIXES:
         images = _from_list(path, Path(root) if root is not None else path.parent)
     else:
         raise ProbeError(
-            f"{path}: probe images come from a directory or a .txt list file, and this is neither"
+            f"{printable(str(path))}: probe images come from a directory or a .txt list file, and this is neither"
         )
     return images[:limit]
 
 
 def _from_directory(root: Path) -> list[ProbeImage]:
-    found = [ProbeImage(file.relative_to(root).as_posix(), file) for file in _image_files(root)]
+    found = [ProbeImage(printable(file.relative_to(root).as_posix()), file) for file in _image_files(root)]
+    ids = [image.id for image in found]
+    if len(set(ids)) < len(ids):
+        twice = next(identity for identity in ids if ids.count(identity) > 1)
+        raise ProbeError(f"{root}: two files are both written {twice}; rename one of them")
     if not found:
         raise ProbeError(
             f"{root}: no image file in this directory (looked for {', '.join(sorted(IMAGE_SUFFIXES))}); "
@@ -82,8 +94,15 @@ def _from_directory(root: Path) -> list[ProbeImage]:
 
 def _image_files(root: Path) -> Iterator[Path]:
     """Yields image files below ``root``; links are followed, each real folder once (no loops)."""
+
+    def refuse(error: OSError) -> None:  # its images would be missing in silence
+        raise ProbeError(
+            f"{printable(os.fspath(error.filename))}: this folder of the probe cannot be searched ({error.strerror}); "
+            "make it readable, or give another directory"
+        ) from error
+
     seen: set[str] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
+    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=refuse):
         real = os.path.realpath(folder)
         if real in seen:
             subfolders.clear()
@@ -103,8 +122,10 @@ def _natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
 
 
 def _from_list(listing: Path, root: Path) -> list[ProbeImage]:
+    if not os.path.isfile(listing):
+        raise ProbeError(f"{listing}: is no plain file; expected a UTF-8 list of image paths")
     try:
-        lines = listing.read_text(encoding="utf-8-sig").splitlines()
+        lines = listing.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ProbeError(f"{listing}: cannot be read as a UTF-8 list of image paths ({error})") from error
     images: list[ProbeImage] = []
@@ -115,9 +136,9 @@ def _from_list(listing: Path, root: Path) -> list[ProbeImage]:
             continue
         file = root / name
         try:
-            identity = posixpath.normpath(file.relative_to(root).as_posix())
+            identity = printable(posixpath.normpath(file.relative_to(root).as_posix()))
         except ValueError:  # an absolute line outside the root keeps its whole path
-            identity = posixpath.normpath(file.as_posix())
+            identity = printable(posixpath.normpath(file.as_posix()))
         if identity in first_line:
             raise ProbeError(
                 f"{listing}: lines {first_line[identity]} and {number} both name {identity}; list it once"
@@ -126,9 +147,9 @@ def _from_list(listing: Path, root: Path) -> list[ProbeImage]:
         images.append(ProbeImage(identity, file))
     if not images:
         raise ProbeError(f"{listing}: the list is empty; write one image path a line")
-    if not any(image.path.exists() for image in images):
+    if not any(os.path.exists(image.path) for image in images):
         raise ProbeError(
-            f"{listing}: none of its {len(images)} files exists (the first would be {images[0].path}); "
+            f"{listing}: none of its {len(images)} files exists (the first would be {printable(str(images[0].path))}); "
             "name the folder that the lines start from with root="
         )
     return images
