@@ -158,6 +158,13 @@ def test_whole_files_name_themselves(tmp_path):
     with pytest.raises(FileNotFoundError) as told, whole_file(path) as temporary:
         (tmp_path / "another").read_bytes()
     assert told.value.filename == str(tmp_path / "another")
+
+    class NetworkError(OSError):
+        """As those of requests: an OSError that takes other arguments."""
+
+    with pytest.raises(NetworkError) as told, whole_file(path):
+        raise NetworkError("no route to host")
+    assert told.value.filename is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -32,13 +32,20 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):  # where nothing can be removed, nothing was written
             temporary.unlink()
-        # Writes to an open file fail without a name, and of the temporary name a user knows nothing.
-        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+        if _is_of(error, temporary):
             if error.errno is None:  # numpy counts what was written instead of saying why
                 raise OSError(EIO, f"cannot be written whole ({error})", str(path)) from error
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
     _sync(path.parent)  # the rename itself must outlive a power cut
+
+
+def _is_of(error: BaseException, temporary: Path) -> bool:
+    """Whether the disk refused this file: by a name that no user knows, or by none, as writes to open files do."""
+    plain = (
+        isinstance(error, OSError) and type(error).__module__ == "builtins"
+    )  # not those of network libraries
+    return plain and error.filename in (None, str(temporary))
 
 
 def remove_unfinished(directory: str | os.PathLike[str]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 from pathlib import Path
@@ -24,7 +25,7 @@ def fingerprint(spec: ModelSpec) -> str | None:
     if path.is_dir():
         files = [file for file in sorted(path.rglob("*")) if file.is_file()]
     else:
-        files = sorted(path.parent.glob(f"{path.name}*")) if path.parent.is_dir() else []
+        files = sorted(path.parent.glob(f"{glob.escape(path.name)}*")) if path.parent.is_dir() else []
     if not files:
         return None
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
