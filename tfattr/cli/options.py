@@ -23,6 +23,11 @@ def names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str
     return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
 
 
+def listed(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """``a,b,b`` as ("a", "b", "b"); () if not given."""
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
 def grid_size(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
     """``64`` or ``128x170`` as (height, width)."""
     if value is None:
@@ -106,4 +111,26 @@ linkage = click.option(
     default="single",
     show_default=True,
     help="Of the tree: single (the authors'), average, complete, ward, ...",
+)
+engine = together(
+    click.option(
+        "--runner",
+        type=click.Choice(["local", "beam"]),
+        default="local",
+        show_default=True,
+        help="Where it is computed: here, or by the workers of an Apache Beam runner.",
+    ),
+    click.option(
+        "--runner-options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="For beam, repeatable: workers=N (a Dask cluster on this machine), address=tcp://HOST:PORT (one that "
+        "runs), shards_per_task=N; or runner=NAME and any option of that Beam runner.",
+    ),
+    click.option(
+        "--devices",
+        callback=listed,
+        metavar="LIST",
+        help="A local process for each device, models handed out: gpu:0,gpu:1 or cpu,cpu.",
+    ),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ _NAMED = 10  # unreadable images that are named on the screen; run.json holds th
 @options.probe
 @click.option("--out", required=True, type=click.Path(), help="Directory of the run; continued if it exists.")
 @options.attribution
+@options.engine
 @options.grid
 @options.linkage
 @click.option(
@@ -33,16 +35,18 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
     from tfattr.runs.analysis import analyse
     from tfattr.runs.summary import summary
 
-    opened, manifest = _attribute(zoo, probe, out, settings)
-    result = analyse(
-        out,
-        models=[model.name for model in opened],
-        methods=settings["methods"],
-        grid=settings["grid"],
-        linkage=settings["linkage"],
-        authors_layout=settings["authors_layout"],
-        progress=not settings["quiet"],
-    )
+    with _engine(settings) as engine:
+        opened, manifest = _attribute(zoo, probe, out, settings, engine.runner)
+        result = analyse(
+            out,
+            models=[model.name for model in opened],
+            methods=settings["methods"],
+            grid=settings["grid"],
+            linkage=settings["linkage"],
+            authors_layout=settings["authors_layout"],
+            progress=not settings["quiet"],
+            executor=engine.executor,
+        )
     click.echo(summary(out, manifest, result))
 
 
@@ -51,18 +55,31 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
 @options.probe
 @click.option("--out", required=True, type=click.Path(), help="Directory of the run; continued if it exists.")
 @options.attribution
+@options.engine
 @options.quiet
 @options.debug
 def attribute(zoo: str, probe: str, out: str, **settings: Any) -> None:
     """The first step of a run alone: attribution maps as TFRecord shards."""
-    opened, manifest = _attribute(zoo, probe, out, settings)
+    with _engine(settings) as engine:
+        opened, manifest = _attribute(zoo, probe, out, settings, engine.runner)
     click.echo(
         f"{out}: maps of {len(opened.models)} models on {len(manifest.probe)} images "
         f"({', '.join(settings['methods'])}) are complete."
     )
 
 
-def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any]) -> tuple[Any, Any]:
+@contextmanager
+def _engine(settings: dict[str, Any]) -> Iterator[Any]:
+    """Where the run is computed; this process, which is ours, leaves the GPUs to those of --devices."""
+    from tfattr.distributed.engine import open_engine
+    from tfattr.runs.devices import grow_memory, leave_gpus
+
+    with open_engine(settings["runner"], settings["runner_options"], settings["devices"]) as engine:
+        (leave_gpus if settings["devices"] else grow_memory)()
+        yield engine
+
+
+def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner: Any) -> tuple[Any, Any]:
     from tfattr.attribution.settings import AttributionSettings
     from tfattr.runs.probes import survey_probe
     from tfattr.zoo.file import open_zoo
@@ -96,6 +113,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any]) -> tupl
         representations=settings["representations"],
         repair=settings["repair"],
         source={"zoo": zoo, "probe": probe, "probe_root": settings["probe_root"], "limit": settings["limit"]},
+        runner=runner,
     )
     return opened, manifest
 

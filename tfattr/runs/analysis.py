@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -54,12 +55,18 @@ def affinity_states(
     grid: tuple[int, int] | None = None,
     progress: bool = True,
     keep_images: bool = False,
+    executor: Any = None,
 ) -> dict[str, AffinityState]:
-    """The states behind :func:`compute_affinity`, by method; with ``keep_images`` also each image's cosines."""
+    """The states behind :func:`compute_affinity`, by method; with ``keep_images`` also each image's cosines.
+
+    ``executor``: a cluster's (:class:`tfattr.distributed.beam.BeamEngine`); None computes them here.
+    """
     run = Path(run)
     manifest = RunManifest.load(run)
     models = list(models or manifest.models)
     methods = list(methods or methods_of(run, models))
+    if executor is not None:
+        return executor.affinity(run, models, methods, manifest.ids, grid, keep_images)
     states: dict[str, AffinityState] = {}
     with tqdm(
         total=len(methods) * len(manifest.ids), unit="image", disable=not progress, dynamic_ncols=True
@@ -86,6 +93,7 @@ def analyse(
     authors_layout: bool = False,
     progress: bool = True,
     pictures: bool = True,
+    executor: Any = None,
 ) -> AffinityResult:
     """Write ``affinity.npz``, ``affinity_images.npz``, ``tree_<method>.nwk`` and ``figures/`` of a run.
 
@@ -95,20 +103,20 @@ def analyse(
         groups: model to group, for the colours of labels; what ``run.json`` says if None.
         pictures: also draw them.
         authors_layout: also write ``affinity.npy`` ``[methods, M, M]`` and ``affinity.mat``.
+        executor: see :func:`affinity_states`.
     """
     from tfattr.runs.pictures import draw
 
     run = Path(run)
     manifest = RunManifest.load(run)
     with Stopwatch() as watch:
-        states = affinity_states(run, models, methods, grid, progress, keep_images=True)
+        states = affinity_states(run, models, methods, grid, progress, keep_images=True, executor=executor)
         result = AffinityResult.from_states(states)
     result.save(run / AFFINITY_NAME)
     ImageCosines.from_states(states, manifest.ids).save(run / IMAGES_NAME)
     pairs = len(result.models) * (len(result.models) - 1) // 2
-    set_affinity(
-        run, pairs=pairs, images=len(manifest.ids), methods=len(states), s=watch.wall, core_s=watch.core
-    )
+    core = watch.core + (executor.core_s if executor is not None else 0)
+    set_affinity(run, pairs=pairs, images=len(manifest.ids), methods=len(states), s=watch.wall, core_s=core)
     if authors_layout:
         result.save_authors_layout(run)
     trees = {}

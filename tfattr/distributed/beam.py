@@ -1,0 +1,220 @@
+"""A run as Apache Beam pipelines: (model, shards) -> maps -> TFRecords; shards -> partial affinity -> merge.
+
+Any Beam runner whose workers have this package and see the run's directory and the probe images by the same
+paths can carry them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm.auto import tqdm
+
+from tfattr.distributed import WorkersError
+from tfattr.distributed.messages import subdued
+from tfattr.distributed.options import BeamOptions
+from tfattr.distributed.partial import (
+    Comparison,
+    in_order,
+    load_partial,
+    merged,
+    partial_of,
+    parts_of,
+    save_partial,
+)
+from tfattr.distributed.progress import ShardWatch
+from tfattr.distributed.saved import read_notes, remove_trunks, save_trunk
+from tfattr.distributed.task import Task, forget_trunks, perform, tasks_of
+from tfattr.errors import MissingExtraError, RecordsError, TfattrError
+from tfattr.probe import ProbeImage, ProbeSurvey
+from tfattr.runs.feed import Feed
+from tfattr.runs.shard import Plan, Work
+from tfattr.runs.timing import add_model
+
+if TYPE_CHECKING:
+    from tfattr.affinity import AffinityState
+    from tfattr.trunk.trunk import Trunk
+
+_PARTIAL_NAME = ".affinity"
+_LONGEST = 300  # characters of a message that is not ours
+
+
+class BeamEngine:
+    """Carries the two stages of a run; a context manager that owns the cluster if it was asked to start one.
+
+    Attributes:
+        core_s: processor seconds of the workers for the last :meth:`affinity`.
+    """
+
+    def __init__(self, options: BeamOptions) -> None:
+        self._options, self._flags = options, options.flags
+        self._stack = ExitStack()
+        self.core_s = 0.0
+
+    def __enter__(self) -> BeamEngine:
+        _need_beam()
+        self._stack.enter_context(subdued())
+        if self._options.workers:
+            from tfattr.distributed.cluster import local_cluster
+
+            address = self._stack.enter_context(local_cluster(self._options.workers))
+            self._flags = (*self._flags, f"--dask_client_address={address}")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.__exit__(*error)
+
+    def runner(self, plan: Plan, survey: ProbeSurvey, bar: tqdm) -> BeamRunner:
+        """For ``attribute_zoo(runner=engine.runner)``."""
+        return BeamRunner(self.run, self._options.shards_per_task, plan, survey, bar)
+
+    def affinity(
+        self,
+        run: Path,
+        models: Sequence[str],
+        methods: Sequence[str],
+        ids: Sequence[str],
+        grid: tuple[int, int] | None,
+        keep_images: bool,
+    ) -> dict[str, AffinityState]:
+        """For ``analyse(executor=engine)``: by method, the states that one process would compute.
+
+        Raises:
+            RecordsError: a shard is missing or damaged.
+            WorkersError: see :meth:`run`.
+        """
+        import apache_beam as beam
+
+        comparison = Comparison(run, tuple(models), tuple(methods), tuple(ids), grid, keep_images)
+        parts, folder = parts_of(comparison), run / _PARTIAL_NAME
+
+        def build(pipeline: Any) -> None:
+            partials = (
+                pipeline | "parts" >> beam.Create(parts) | "compare" >> beam.Map(partial_of, comparison)
+            )
+            whole = partials | "merge" >> beam.CombinePerKey(merged)
+            whole | "save" >> beam.Map(save_partial, folder)
+
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            self.run(build)
+            found = [load_partial(folder, number) for number in range(len(methods))]
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.core_s = sum(partial.core_s for partial in found)
+        states = {method: in_order(partial.state, ids) for method, partial in zip(methods, found)}
+        for method, state in states.items():
+            if state.images != len(ids):
+                raise RecordsError(
+                    f"{run}: the parts of {method} hold {state.images} images, expected {len(ids)}; "
+                    "run the same command again"
+                )
+        return states
+
+    def run(self, build: Callable[[Any], None]) -> None:
+        """Builds a pipeline, runs it, waits for its end.
+
+        Raises:
+            TfattrError: of the workers, where the engine brings it back as it was.
+            WorkersError: everything else.
+        """
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+
+        result = None
+        try:
+            pipeline = beam.Pipeline(options=PipelineOptions(list(self._flags)))
+            build(pipeline)
+            result = pipeline.run()
+            state = result.wait_until_finish()
+        except TfattrError:
+            raise
+        except Exception as error:
+            text = " ".join(str(error).split())[:_LONGEST]
+            raise WorkersError(
+                f"the pipeline failed ({self._flags[0]}): {type(error).__name__}: {text}; what is done is kept, the "
+                "same command continues."
+            ) from error
+        finally:
+            _close(result)
+        if state not in (None, "DONE"):
+            raise WorkersError(
+                f"the pipeline ended as {state} ({self._flags[0]}); the same command continues."
+            )
+
+
+class BeamRunner:
+    """The first stage: models are saved as they come, and computed when all are there."""
+
+    def __init__(
+        self,
+        run: Callable[[Callable[[Any], None]], None],
+        shards_per_task: int,
+        plan: Plan,
+        survey: ProbeSurvey,
+        bar: tqdm,
+    ) -> None:
+        self._run, self._shards = run, shards_per_task
+        self._plan, self._images, self._bar = plan, tuple(survey.images), bar
+        self._tasks: list[Task] = []
+        self._works: dict[str, list[Work]] = {}
+
+    def __enter__(self) -> BeamRunner:
+        remove_trunks(self._plan.out)
+        return self
+
+    def submit(self, trunk: Trunk, works: list[Work]) -> None:
+        self._tasks += tasks_of(trunk.name, save_trunk(self._plan.out, trunk), works, self._shards)
+        self._works[trunk.name] = works
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        try:
+            if kind is None and self._tasks:
+                self._compute()
+        finally:
+            remove_trunks(self._plan.out)
+            forget_trunks()
+
+    def _compute(self) -> None:
+        import apache_beam as beam
+
+        def build(pipeline: Any) -> None:
+            # Nothing may follow the maps here: an engine that holds work back for a shuffle mixes the models.
+            tasks = pipeline | "tasks" >> beam.Create(self._tasks)
+            tasks | "maps" >> beam.Map(_perform, self._plan, self._images)
+
+        self._bar.set_postfix_str("on the workers")
+        with ShardWatch(self._plan, self._bar) as watch:
+            for model, works in self._works.items():
+                watch.expect(model, works)
+            self._run(build)
+        for model in self._works:
+            add_model(self._plan.out, model, **read_notes(self._plan.out, model))
+
+
+def _perform(task: Task, plan: Plan, images: tuple[ProbeImage, ...]) -> str:
+    with Feed(images, shared=False) as feed:  # a worker that is killed leaves nothing behind
+        perform(task, plan, feed)
+    return task.model
+
+
+def _close(result: Any) -> None:
+    """Drops what still runs, and the connection that Beam's Dask runner would keep open."""
+    client = getattr(result, "client", None)
+    if client is not None:
+        with suppress(Exception):
+            result.cancel()
+        with suppress(Exception):
+            client.close()
+
+
+def _need_beam() -> None:
+    if find_spec("apache_beam") is None or find_spec("distributed") is None:
+        raise MissingExtraError(
+            "--runner beam needs Apache Beam with its Dask runner; install it with: pip install 'tfattr[beam]'."
+        )

@@ -1,0 +1,48 @@
+"""Trunks on their way to workers: files below the run's directory, and what the workers say they took."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfattr.records import whole_file
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
+TRUNKS_NAME = ".trunks"
+_NOTE = "took-{:05d}.json"
+
+
+def trunk_folder(out: str | os.PathLike[str], model: str) -> Path:
+    """Where a model's trunk lies while a run is computed: ``<out>/.trunks/<model>``."""
+    return Path(out) / TRUNKS_NAME / model
+
+
+def save_trunk(out: str | os.PathLike[str], trunk: Trunk) -> str:
+    """Writes a trunk for the workers; returns the sha256 of its graph."""
+    trunk.save(trunk_folder(out, trunk.name))
+    return trunk.provenance["graph_sha256"]
+
+
+def remove_trunks(out: str | os.PathLike[str]) -> None:
+    """Removes the trunks; tasks that still run stop at their next shard."""
+    shutil.rmtree(Path(out) / TRUNKS_NAME, ignore_errors=True)
+
+
+def write_note(out: str | os.PathLike[str], model: str, first_shard: int, amounts: dict[str, float]) -> None:
+    """What one task took; a repetition of the task replaces it."""
+    with whole_file(trunk_folder(out, model) / _NOTE.format(first_shard)) as temporary:
+        temporary.write_text(json.dumps(amounts), encoding="utf-8")
+
+
+def read_notes(out: str | os.PathLike[str], model: str) -> dict[str, float]:
+    """The sums over a model's tasks."""
+    sums: dict[str, float] = {}
+    for path in trunk_folder(out, model).glob("took-*.json"):
+        for name, amount in json.loads(path.read_text("utf-8")).items():
+            sums[name] = sums.get(name, 0) + amount
+    return sums
