@@ -197,7 +197,7 @@ def test_five_lines_of_plain_tensorflow(tmp_path):
 
 def test_records_carry_the_mark_of_their_run(tmp_path):
     write_run(tmp_path, random_maps(), origin="net/elrp/0123")
-    assert {record.origin for record in read_maps(tmp_path, IDS, "net/elrp/0123")} == {"net/elrp/0123"}
+    assert {record.origin for record in read_maps(tmp_path, IDS)} == {"net/elrp/0123"}
     assert damaged_shards(tmp_path, LAYOUT, IDS, "net/elrp/0123") == {}
     with pytest.raises(
         RecordsError, match="record 0 is marked net/elrp/0123, expected net/elrp/4567: another run"

@@ -64,14 +64,8 @@ def homes(out, method):
     return {name: map_directory(out, name, method) for name in NAMES}
 
 
-def origins(out, method):
-    manifest = RunManifest.load(out)
-    return {name: manifest.origin(name, method) for name in NAMES}
-
-
 def streamed(out, method="grad_input"):
-    ids = RunManifest.load(out).ids
-    return affinity_from_records(homes(out, method), ids=ids, origins=origins(out, method))
+    return affinity_from_records(homes(out, method), ids=RunManifest.load(out).ids)
 
 
 DAMAGES = ["flipped", "cut", "missing", "weights", "target", "pixels", "method", "model"]
@@ -116,6 +110,8 @@ def test_maps(made, out, kind):
 @pytest.mark.parametrize("kind", ["flipped", "cut", "missing", "weights", "pixels", "method", "model"])
 def test_representations(made, out, kind):
     path = damage(made, out, "representations/two", kind)
+    with pytest.raises(RecordsError, match="1 of 3 shards" if kind == "missing" else re.escape(str(path))):
+        Representations(out)["two"]
     again(made, out, repair=True)
     assert path.read_bytes() == (made / "run/representations/two" / SHARD).read_bytes()
     assert Representations(out)["two"].shape == (10, 12, 12, 4)
@@ -137,7 +133,9 @@ def test_a_whole_folder_of_another_run(made, out):
     home = out / "attributions/one/grad_input"
     shutil.rmtree(home)
     shutil.copytree(made / "weights/attributions/one/grad_input", home)
-    assert affinity_from_records(homes(out, "grad_input"), ids=RunManifest.load(out).ids).images == 10
+    elsewhere = shutil.copytree(out / "attributions", out / "elsewhere")  # no run.json asks for a mark there
+    bare = {name: elsewhere / name / "grad_input" for name in NAMES}
+    assert affinity_from_records(bare, ids=RunManifest.load(out).ids).images == 10
     with pytest.raises(RecordsError, match="one/grad_input/maps-00000.*another run"):
         streamed(out)
     again(made, out, repair=True)
@@ -152,7 +150,8 @@ def test_records_without_a_mark_are_not_trusted(made, out):
     with ShardWriter(home, ShardLayout(10, 4), 2, ids) as writer:
         writer.add(np.ones((2, 24, 24, 3), np.float32))
     with pytest.raises(RecordsError, match="carries no mark, expected one/saliency/"):
-        list(read_maps(home, ids, origins(out, "saliency")["one"]))
+        list(read_maps(home, ids))
+    (out / "run.json").unlink()  # maps by themselves can still be read
     assert len(list(read_maps(home, ids))) == 10
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfattr.affinity.state import AffinityState
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.records import find_shards, parse_shard_name
+from tfattr.records import expected_origin, find_shards, parse_shard_name
 
 
 def affinity_from_records(
@@ -20,19 +20,17 @@ def affinity_from_records(
     shards: Iterable[int] | None = None,
     progress: Callable[[int], object] | None = None,
     keep_images: bool = False,
-    origins: Mapping[str, str] | None = None,
 ) -> AffinityState:
     """Streams the maps of all models, of one method, into an :class:`AffinityState`.
 
     Args:
-        directories: per model, the home of its maps (:func:`tfattr.records.map_directory`).
+        directories: per model, the home of its maps (:func:`tfattr.records.map_directory`). In a run's
+            directory the records must carry the mark that its ``run.json`` asks for.
         ids: the run's probe image ids in order; the records are checked against them, not if None.
         grid: size to compare at, see :func:`tfattr.affinity.common_grid`.
         shards: numbers of the shards to read, all if None; states of a partition merge to the whole.
         progress: called with 1 after each image (``tqdm.update`` fits).
         keep_images: also keep each image's own cosines in the state.
-        origins: per model, the mark that its records must carry (:meth:`tfattr.records.RunManifest.origin`);
-            not checked if None.
 
     Returns:
         The state; one image's maps of all models is all that is in memory at a time, besides TensorFlow's
@@ -57,6 +55,7 @@ def affinity_from_records(
     wrong = [shard for shard in chosen if not 0 <= shard < counts[first]]
     if wrong:
         raise SettingsError(f"there is no shard {wrong[0]}; the maps are in {counts[first]} shards")
+    origins = {model: expected_origin(directory) for model, directory in directories.items()}
     for shard in chosen:
         for image, maps in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins):
             state.update(maps, image)
@@ -70,7 +69,7 @@ def affinity_from_records(
 
 
 def _lockstep(
-    shards: Mapping[str, Path], ids: Sequence[str] | None, origins: Mapping[str, str] | None
+    shards: Mapping[str, Path], ids: Sequence[str] | None, origins: Mapping[str, str | None]
 ) -> Iterator[tuple[str, list]]:
     """Yields (image id, stored maps), one map from each shard; the shards must be of the same images.
 
@@ -79,13 +78,12 @@ def _lockstep(
     from tfattr.records import read_shard  # needs TensorFlow
 
     paths = list(shards.values())
-    marks = [None if origins is None else origins[model] for model in shards]
-    for records in zip_longest(*(read_shard(path, origin=mark) for path, mark in zip(paths, marks))):
+    for records in zip_longest(*(read_shard(path, origin=origins[model]) for model, path in shards.items())):
         for path, record in zip(paths, records):
             if record is None:
                 raise RecordsError(
-                    f"{path}: ends before the same shard of the other models; run the same command with --repair, "
-                    "it computes such shards again"
+                    f"{path}: ends before the same shard of the other models; run the same `tfattr run` again "
+                    "with --repair, it computes such shards anew"
                 )
             expected, whose = records[0], paths[0]
             if (record.id, record.index) != (expected.id, expected.index):

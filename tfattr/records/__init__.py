@@ -22,6 +22,7 @@ from tfattr.records.manifest import (
     RunManifest,
     check_compatible,
     describe_trunk,
+    expected_origin,
     identity,
     versions,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "decode",
     "describe_trunk",
     "encode",
+    "expected_origin",
     "find_shards",
     "identity",
     "make_record",

@@ -11,6 +11,8 @@ from tfattr.errors import RecordsError, SettingsError
 
 IMAGES_PER_SHARD = 64  # 8 MiB of 256 x 256 float16 maps: little is lost when a run is killed
 
+ATTRIBUTIONS, REPRESENTATIONS = "attributions", "representations"  # folders of a run
+
 _SHARD_NAME = re.compile(r"maps-(\d{5,})-of-(\d{5,})\.tfrecord")
 _SAFE_NAME = re.compile(r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*")
 
@@ -87,7 +89,7 @@ def map_directory(run: str | os.PathLike[str], model: str, method: str) -> Path:
     Raises:
         SettingsError: a name that cannot be a folder (empty, with a slash, or starting with a dot).
     """
-    return Path(run) / "attributions" / _folder("model", model) / _folder("method", method)
+    return Path(run) / ATTRIBUTIONS / _folder("model", model) / _folder("method", method)
 
 
 def representation_directory(run: str | os.PathLike[str], model: str) -> Path:
@@ -96,7 +98,7 @@ def representation_directory(run: str | os.PathLike[str], model: str) -> Path:
     Raises:
         SettingsError: a name that cannot be a folder.
     """
-    return Path(run) / "representations" / _folder("model", model)
+    return Path(run) / REPRESENTATIONS / _folder("model", model)
 
 
 def _folder(kind: str, name: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfattr.errors import RecordsError, SettingsError
+from tfattr.records.layout import ATTRIBUTIONS, REPRESENTATIONS
 from tfattr.records.mark import REPRESENTATION, origin, run_digest
 from tfattr.records.plain import plain
 from tfattr.records.whole import whole_file
@@ -119,19 +120,38 @@ class RunManifest:
             raise RecordsError(f"{path}: no such file; {run} is not the directory of a tfattr run") from error
         except (OSError, ValueError) as error:
             raise RecordsError(
-                f"{path}: cannot be read as JSON ({error}); restore it, or run the same command with --repair"
+                f"{path}: cannot be read as JSON ({error}); restore it, or run the same `tfattr run` again with --repair"
             ) from error
         names = {entry.name for entry in dataclasses.fields(cls)}
         if not isinstance(found, dict) or set(found) != names:
             what = sorted(set(found) ^ names) if isinstance(found, dict) else type(found).__name__
             raise RecordsError(
-                f"{path}: not the manifest of a tfattr run (look at {what}); restore it, or run the same command with --repair"
+                f"{path}: not the manifest of a tfattr run (look at {what}); restore it, or run the same `tfattr run` again with --repair"
             )
         if found["format"] != FORMAT:
             raise RecordsError(
                 f"{path}: manifest format {found['format']}, expected {FORMAT}; another tfattr wrote it"
             )
         return cls(**found)
+
+
+def expected_origin(home: str | os.PathLike[str]) -> str | None:
+    """The mark that the records of a home must carry, by the ``run.json`` above it; None where there is none.
+
+    Args:
+        home: a folder as :func:`tfattr.records.map_directory` or ``representation_directory`` names it.
+
+    Raises:
+        RecordsError: the ``run.json`` cannot be read, or does not name the home's model.
+    """
+    home = Path(os.path.abspath(home))
+    if home.parent.name == REPRESENTATIONS:
+        run, model, method = home.parents[1], home.name, REPRESENTATION
+    elif home.parent.parent.name == ATTRIBUTIONS:
+        run, model, method = home.parents[2], home.parent.name, home.name
+    else:
+        return None
+    return RunManifest.load(run).origin(model, method) if (run / MANIFEST_NAME).exists() else None
 
 
 def versions() -> dict[str, str]:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfattr.errors import RecordsError
 from tfattr.records.example import MapRecord, check_storage, decode, encode, make_record
 from tfattr.records.layout import ShardLayout, find_shards
+from tfattr.records.manifest import expected_origin
 from tfattr.records.whole import whole_file
 
 _FRAME = 8 + 4 + 4  # bytes around a payload: length, its checksum, the payload's checksum
@@ -139,7 +140,7 @@ def read_shard(
         raise RecordsError(f"{path}: holds {count} maps, expected {len(ids)}; {_AGAIN}")
 
 
-_AGAIN = "run the same command with --repair, it computes such shards again"
+_AGAIN = "run the same `tfattr run` again with --repair, it computes such shards anew"
 
 
 def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
@@ -178,20 +179,19 @@ def _without_deprecation_notice() -> Iterator[None]:
         logger.removeFilter(unrelated)
 
 
-def read_maps(
-    directory: str | os.PathLike[str], ids: Sequence[str] | None = None, origin: str | None = None
-) -> Iterator[MapRecord]:
+def read_maps(directory: str | os.PathLike[str], ids: Sequence[str] | None = None) -> Iterator[MapRecord]:
     """Yields all records of one model and method, shard by shard, in the order of the probe images.
+
+    In a run's directory they must carry the mark that its ``run.json`` asks for.
 
     Args:
         directory: the maps' home.
         ids: the run's probe image ids in order; count and ids are checked against them, not if None.
-        origin: see :func:`read_shard`.
 
     Raises:
-        RecordsError: a shard is missing or damaged, or the records are not those of ``ids``.
+        RecordsError: a shard is missing or damaged, the records are not those of ``ids``, or another run's.
     """
-    count = 0
+    count, origin = 0, expected_origin(directory)
     for path in find_shards(directory):
         for record in read_shard(path, origin=origin):
             if record.index != count:
