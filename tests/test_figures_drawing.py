@@ -9,6 +9,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from figure_checks import assert_readable, names, rendered
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
@@ -27,43 +28,6 @@ def affinity(size, seed=0, low=0.0):
     A = features @ features.T
     np.fill_diagonal(A, 1)
     return A
-
-
-def rendered(figure):
-    figure.canvas.draw()
-    return figure.canvas.get_renderer()
-
-
-def extents(texts, renderer):
-    return [text.get_window_extent(renderer) for text in texts if text.get_text()]
-
-
-def assert_readable(figure, *label_sets):
-    """All text lies inside the canvas and no two labels of a set overlap."""
-    renderer = rendered(figure)
-    width, height = figure.canvas.get_width_height()
-    unseen = {  # matplotlib keeps labels of ticks beyond the limits, and does not draw them
-        label
-        for axes in figure.axes
-        for axis in (axes.xaxis, axes.yaxis)
-        for place, label in zip(axis.get_majorticklocs(), axis.get_majorticklabels())
-        if not min(axis.get_view_interval()) <= place <= max(axis.get_view_interval())
-    }
-    for text in set(figure.findobj(matplotlib.text.Text)) - unseen:
-        if text.get_visible() and text.get_text():
-            box = text.get_window_extent(renderer)
-            inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
-            assert inside, (text.get_text(), box, width, height)
-            assert text.get_fontsize() >= 7
-    for labels in label_sets:
-        boxes = extents(labels, renderer)
-        assert len(boxes) == len(labels)
-        for one, other in zip(boxes, boxes[1:]):
-            assert not one.overlaps(other)
-
-
-def names(ticks):
-    return [text.get_text() for text in ticks]
 
 
 # --- affinity ---

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from tfattr.figures.correlations import correlation_sheet
+from tfattr.figures.curves import precision_recall_figure
 from tfattr.figures.dendrogram import tree_figure
+from tfattr.figures.graph import model_graph_figure
 from tfattr.figures.heatmap import affinity_figure
+from tfattr.figures.joined import matrix_and_tree_figure
 from tfattr.figures.maps import maps_figure
+from tfattr.figures.names import method_name, short_names
 from tfattr.figures.saving import save_figure
+from tfattr.figures.sheets import affinity_sheet, tree_sheet
+from tfattr.figures.sizes import size_curve_figure, size_sheet
 from tfattr.figures.style import group_colours
 
-__all__ = ["affinity_figure", "group_colours", "maps_figure", "save_figure", "tree_figure"]
+__all__ = [
+    "affinity_figure",
+    "affinity_sheet",
+    "correlation_sheet",
+    "group_colours",
+    "maps_figure",
+    "matrix_and_tree_figure",
+    "method_name",
+    "model_graph_figure",
+    "precision_recall_figure",
+    "save_figure",
+    "short_names",
+    "size_curve_figure",
+    "size_sheet",
+    "tree_figure",
+    "tree_sheet",
+]

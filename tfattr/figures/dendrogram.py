@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from tfattr.affinity import Tree
+from tfattr.figures.matrices import label_axis
 from tfattr.figures.style import (
     FONT,
     NEUTRAL,
@@ -19,6 +21,7 @@ from tfattr.figures.style import (
     new_figure,
 )
 
+DISTANCE = "distance between rows of the affinity matrix ({} linkage)"
 _THRESHOLD = 0.7  # of the last merge: MATLAB's default ColorThreshold
 
 
@@ -45,11 +48,41 @@ def tree_figure(
     """
     colours = group_colours(groups, scheme)
     count = len(tree.labels)
-    leaf_colours = label_colours(tree.labels, groups, colours)
-    branch_colours = _by_group(tree, leaf_colours) if groups else _by_cluster(tree)
-
     figure = new_figure(7.5, max(1.8, 0.25 * count + 1.1) + (0.4 if colours else 0.0))
     axes = figure.add_subplot()
+    draw_tree(axes, tree, tree.leaves, groups, colours)
+    axes.tick_params(axis="x", labelsize=FONT - 1)
+    axes.set_xlabel(DISTANCE.format(tree.method), fontsize=FONT)
+    if title:
+        axes.set_title(title, fontsize=FONT + 2, parse_math=False)
+    add_group_legend(figure, colours)
+    return figure
+
+
+def draw_tree(
+    axes: Axes,
+    tree: Tree,
+    names: Sequence[str],
+    groups: Mapping[str, str] | None,
+    colours: Mapping[str, str],
+    *,
+    tallest: float = 0.0,
+    size: float = FONT,
+    pad: float = 3.5,
+    line: float = 1.6,
+) -> None:
+    """Draws a tree into axes: leaf i at height i, counted from the top, its name at the right.
+
+    Args:
+        names: of the leaves, in leaf order.
+        groups, colours: label -> group -> colour, as for :func:`tree_figure`.
+        tallest: distance at the left end; the tree's last merge if that is farther.
+        size, pad: of the names (points).
+        line: width (points).
+    """
+    count = len(tree.labels)
+    leaf_colours = label_colours(tree.labels, groups, colours)
+    branch_colours = _by_group(tree, leaf_colours) if groups else _by_cluster(tree)
     place = np.empty(2 * count - 1)  # vertical place of each node; the first leaf on top
     place[tree.order] = np.arange(count)
     height = np.zeros(2 * count - 1)
@@ -65,24 +98,20 @@ def tree_figure(
                 (height[right], place[right]),
             ]
         )
-    axes.add_collection(LineCollection(lines, colors=branch_colours, linewidths=1.6, capstyle="round"))
+    axes.add_collection(LineCollection(lines, colors=branch_colours, linewidths=line, capstyle="round"))
 
-    tallest = float(tree.linkage[:, 2].max()) or 1.0
+    tallest = max(tallest, tallest_merge(tree)) or 1.0
     axes.set_xlim(1.03 * tallest, -0.015 * tallest)
     axes.set_ylim(count - 0.4, -0.6)
     axes.yaxis.tick_right()
-    axes.set_yticks(range(count), tree.leaves, fontsize=FONT, parse_math=False)
-    axes.tick_params(axis="y", length=0)
-    for text, row in zip(axes.get_yticklabels(), tree.order):
-        text.set_color(leaf_colours[row])
-    axes.tick_params(axis="x", labelsize=FONT - 1)
+    label_axis(axes.yaxis, names, [leaf_colours[row] for row in tree.order], size, pad)
     for side in ("left", "top", "right"):
         axes.spines[side].set_visible(False)
-    axes.set_xlabel(f"distance between rows of the affinity matrix ({tree.method} linkage)", fontsize=FONT)
-    if title:
-        axes.set_title(title, fontsize=FONT + 2, parse_math=False)
-    add_group_legend(figure, colours)
-    return figure
+
+
+def tallest_merge(tree: Tree) -> float:
+    """The greatest distance at which two clusters join."""
+    return float(tree.linkage[:, 2].max())
 
 
 def _by_group(tree: Tree, leaf_colours: list[str]) -> list[str]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from tfattr.errors import SettingsError
-from tfattr.figures.mosaic import GROUP_GAP, SIGNED, TILE, UNSIGNED, compose
+from tfattr.figures.map_keys import KEY_HEIGHT, draw_keys, map_keys
+from tfattr.figures.maps_across import across_figure
+from tfattr.figures.mosaic import GROUP_GAP, TILE, compose
 from tfattr.figures.style import FONT, LETTER, new_figure
 
 _INCH = 150  # pixels of the mosaic that make an inch
 _WIDEST = 12  # letters of a method's name that fit above a tile
 _TALL = 8  # models above which the methods are named above the maps too
-_MARGIN, _BAR = 0.15, 0.55  # inches: around everything; a colour bar with its words
+_MARGIN = 0.15  # inches around everything
 _SLANT = 40  # degrees, of long names of methods
 
 
@@ -28,8 +28,13 @@ def maps_figure(
     captions: Sequence[str] | None = None,
     percentile: float = 99.5,
     title: str = "",
+    models_as: str = "rows",
+    across: int | None = None,
 ) -> Figure:
     """Draws maps as a mosaic: a row for each model, a block of columns for each image, a column a method.
+
+    Or, with ``models_as="columns"``, the paper's way (supplement, figure S1): a column for each model, a block
+    of rows for each image, its photo at the left, a row a method. Many models are wrapped into several bands.
 
     Each map is scaled to its own percentile of absolute values. Methods with negative values are drawn in
     red (positive) and blue (negative) around white at 0, others from white to dark. The photo's edges show
@@ -43,10 +48,14 @@ def maps_figure(
         captions: a line above each photo.
         percentile: the share of absolute values that is not clipped.
         title: above everything.
+        models_as: "rows" or "columns".
+        across: models in a band, if they are columns; 10 at most if None.
 
     Raises:
-        SettingsError: no photo, model or method, or maps that do not fit the photos.
+        SettingsError: no photo, model or method, maps that do not fit the photos, or an unknown ``models_as``.
     """
+    if models_as not in ("rows", "columns"):
+        raise SettingsError(f"models are drawn as {models_as!r}, expected 'rows' or 'columns'")
     models = list(maps)
     if methods is None:
         methods = list(dict.fromkeys(method for by_method in maps.values() for method in by_method))
@@ -54,10 +63,12 @@ def maps_figure(
         raise SettingsError("there is nothing to draw; give at least one photo, one model and one method")
     if captions is not None and len(captions) != len(photos):
         raise SettingsError(f"got {len(captions)} captions for {len(photos)} photos")
+    if models_as == "columns":
+        return across_figure(photos, maps, methods, captions or (), percentile, title, across)
     longest = max(map(len, methods))
     named_twice = len(models) > _TALL and longest <= _WIDEST
     mosaic = compose(photos, maps, methods, percentile, room=GROUP_GAP * (2 if named_twice else 1))
-    keys = _keys(mosaic.signed)
+    keys = map_keys(mosaic.signed)
 
     # Everything is placed by hand, in inches: at 150 dots an inch a pixel of the mosaic is a pixel of the file.
     slanted = longest > _WIDEST
@@ -68,7 +79,12 @@ def maps_figure(
     left = _MARGIN + max(LETTER * max(map(len, models)), lead)
     wide, high = mosaic.pixels.shape[1] / _INCH, mosaic.pixels.shape[0] / _INCH
     width = left + max(wide, *(LETTER * len(words) for *_, words, _ in keys)) + _MARGIN
-    bottom = _MARGIN + _BAR * len(keys) + 0.15 + (0.15 + LETTER * longest * np.sin(angle) if slanted else 0.2)
+    bottom = (
+        _MARGIN
+        + KEY_HEIGHT * len(keys)
+        + 0.15
+        + (0.15 + LETTER * longest * np.sin(angle) if slanted else 0.2)
+    )
     height = bottom + high + (0.25 if captions else 0.0) + (0.35 if title else 0.0) + _MARGIN
     figure = new_figure(width, height, layout=None)
     axes = figure.add_axes((left / width, bottom / height, wide / width, high / height))
@@ -99,27 +115,5 @@ def maps_figure(
         figure.text(
             0.5, 1 - _MARGIN / height, title, ha="center", va="top", fontsize=FONT + 2, parse_math=False
         )
-    for place, (cmap, norm, words, ticks) in enumerate(reversed(keys)):
-        bar_width = min(3.0, wide)
-        box = (left + (wide - bar_width) / 2, _MARGIN + place * _BAR + 0.4, bar_width, 0.1)
-        bar_axes = figure.add_axes((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
-        bar = figure.colorbar(ScalarMappable(norm, cmap), cax=bar_axes, orientation="horizontal")
-        bar.set_ticks([norm.vmin, (norm.vmin + norm.vmax) / 2, norm.vmax], labels=ticks, fontsize=FONT - 2)
-        bar.set_label(words, fontsize=FONT - 2, parse_math=False, labelpad=1)
-        bar.outline.set_visible(False)
-        bar.ax.tick_params(length=0, pad=2)
+    draw_keys(figure, keys, left + wide / 2, _MARGIN, min(3.0, wide))
     return figure
-
-
-def _keys(signed: Mapping[str, bool]) -> list[tuple[Colormap, Normalize, str, list[str]]]:
-    """The colour bars needed: colours, their range, words below, words at the ends and in the middle."""
-    kinds = (
-        (False, UNSIGNED, Normalize(0, 1), ["0", "", "+"]),
-        (True, SIGNED, Normalize(-1, 1), ["-", "0", "+"]),
-    )
-    keys = []
-    for kind, cmap, norm, ticks in kinds:
-        names = [method for method, negative in signed.items() if negative == kind]
-        if names:
-            keys.append((cmap, norm, f"{', '.join(names)} (each map scaled by itself)", ticks))
-    return keys

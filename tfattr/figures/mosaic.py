@@ -60,11 +60,8 @@ def compose(
     Raises:
         SettingsError: maps that do not fit the photos, or photos that are not uint8 RGB.
     """
-    planes = _planes(maps, methods, len(photos))
-    signed = {
-        method: any((planes[model, method] < 0).any() for model in maps if (model, method) in planes)
-        for method in methods
-    }
+    planes = map_planes(maps, methods, len(photos))
+    signed = signed_methods(planes, methods)
     step = TILE + GAP
     block = len(methods) * step - GAP
     side = TILE * min(len(methods), 2)
@@ -74,13 +71,15 @@ def compose(
     notes: list[tuple[float, float, str]] = []
     for image, (photo, left) in enumerate(zip(photos, lefts)):
         inset = left + (block - side) // 2
-        pixels[:side, inset : inset + side] = _resize_photo(photo, side)
-        paper = _faint_edges(photo)
+        pixels[:side, inset : inset + side] = photo_tile(photo, side)
+        paper = faint_edges(photo)
         for row, model in enumerate(maps):
             for column, method in enumerate(methods):
                 y, x = top + row * step, left + column * step
                 plane = planes.get((model, method))
-                tile, note = _tile(None if plane is None else plane[image], paper, signed[method], percentile)
+                tile, note = map_tile(
+                    None if plane is None else plane[image], paper, signed[method], percentile
+                )
                 pixels[y : y + TILE, x : x + TILE] = tile
                 if note:
                     notes.append((x + TILE / 2, y + TILE / 2, note))
@@ -96,9 +95,18 @@ def compose(
     )
 
 
-def _planes(
+def signed_methods(planes: Mapping[tuple[str, str], np.ndarray], methods: Sequence[str]) -> dict[str, bool]:
+    """Per method, whether any of its maps has negative values."""
+    return {
+        method: any((plane < 0).any() for (_, of), plane in planes.items() if of == method)
+        for method in methods
+    }
+
+
+def map_planes(
     maps: Mapping[str, Mapping[str, np.ndarray]], methods: Sequence[str], count: int
 ) -> dict[tuple[str, str], np.ndarray]:
+    """Maps by (model, method) as ``[count, H, W]``; SettingsError if one does not fit the photos."""
     planes = {}
     for model, by_method in maps.items():
         for method in methods:
@@ -114,7 +122,7 @@ def _planes(
     return planes
 
 
-def _tile(
+def map_tile(
     plane: np.ndarray | None, paper: np.ndarray, signed: bool, percentile: float
 ) -> tuple[np.ndarray, str]:
     """One map as RGB ``[TILE, TILE, 3]``, and a note for a map that cannot be shown."""
@@ -134,16 +142,17 @@ def _tile(
     return cmap(norm(shown))[..., :3].astype(np.float32) * paper[..., None], ""
 
 
-def _resize_photo(photo: np.ndarray, side: int) -> np.ndarray:
+def photo_tile(photo: np.ndarray, side: int) -> np.ndarray:
+    """A photo as RGB ``[side, side, 3]`` in [0, 1]; SettingsError if it is not uint8 RGB."""
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
         raise SettingsError(f"a photo is {photo.dtype} {photo.shape}, expected uint8 [h, w, 3]")
     channels = [area_resize(photo[..., channel], (side, side)) for channel in range(3)]
     return np.clip(np.stack(channels, axis=-1) / 255, 0, 1)
 
 
-def _faint_edges(photo: np.ndarray) -> np.ndarray:
+def faint_edges(photo: np.ndarray) -> np.ndarray:
     """White paper with the photo's outlines in light grey: float32 ``[TILE, TILE]`` in [0.78, 1]."""
-    grey = ndimage.gaussian_filter(_resize_photo(photo, TILE).mean(axis=-1), 0.7)
+    grey = ndimage.gaussian_filter(photo_tile(photo, TILE).mean(axis=-1), 0.7)
     edges = np.hypot(ndimage.sobel(grey, axis=0), ndimage.sobel(grey, axis=1))
     strong = float(np.percentile(edges, 98)) or 1.0
     return (1 - 0.22 * np.clip(edges / strong, 0, 1)).astype(np.float32)

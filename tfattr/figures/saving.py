@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
+import re
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from tfattr.errors import SettingsError
 from tfattr.records.whole import whole_file
 
 FORMATS = (".png", ".svg", ".pdf")
+_LARGE = 200_000  # characters of a picture embedded in an SVG from which on it is compressed
+_QUALITY = 90
+_EMBEDDED = re.compile(rb"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)")
 
 
 def save_figure(figure: Figure, *paths: str | os.PathLike[str], dpi: int = 150) -> list[Path]:
     """Writes a figure to each path, whole or not at all, nothing clipped; the suffix says the format.
+
+    PNG is exact. In an SVG, text and lines stay vectors, and large mosaics of maps become JPEG.
 
     Raises:
         SettingsError: a suffix other than .png, .svg or .pdf.
@@ -24,8 +33,23 @@ def save_figure(figure: Figure, *paths: str | os.PathLike[str], dpi: int = 150) 
         if target.suffix.lower() not in FORMATS:
             raise SettingsError(f"{target}: figures are saved as {', '.join(FORMATS)}, not {target.suffix!r}")
     for target in targets:
-        with whole_file(target) as temporary, open(temporary, "wb") as file:
-            figure.savefig(
-                file, format=target.suffix[1:].lower(), dpi=dpi, bbox_inches="tight", facecolor="white"
-            )
+        kind, content = target.suffix[1:].lower(), io.BytesIO()
+        figure.savefig(content, format=kind, dpi=dpi, bbox_inches="tight", facecolor="white")
+        written = content.getvalue()
+        with whole_file(target) as temporary:
+            temporary.write_bytes(_EMBEDDED.sub(_compressed, written) if kind == "svg" else written)
     return targets
+
+
+def _compressed(match: re.Match[bytes]) -> bytes:
+    """An embedded PNG as JPEG, if it is large and would be smaller."""
+    if len(match[1]) < _LARGE:
+        return match[0]
+    picture = Image.open(io.BytesIO(base64.b64decode(match[1]))).convert("RGBA")
+    paper = Image.new("RGBA", picture.size, "white")
+    smaller = io.BytesIO()
+    Image.alpha_composite(paper, picture).convert("RGB").save(
+        smaller, "JPEG", quality=_QUALITY, subsampling=0, optimize=True
+    )
+    text = b"data:image/jpeg;base64," + base64.b64encode(smaller.getvalue())
+    return text if len(text) < len(match[0]) else match[0]

@@ -1,0 +1,65 @@
+"""Names as figures print them: short and readable."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+METHODS = {
+    "saliency": "saliency",
+    "grad_input": "gradient × input",
+    "elrp": "ε-LRP",
+    "integrated_gradients": "integrated gradients",
+    "smoothgrad": "SmoothGrad",
+    "rsa": "RSA",
+    "svcca": "SVCCA",
+    "cka": "CKA",
+    "dds": "DDS",
+    "depara": "DEPARA",
+}
+# What capitals and blanks alone do not give.
+_MODELS = {
+    "rgb2depth": "Rgb2depth",
+    "segmentsemantic": "Segment Semantic",
+    "inception_resnet_v2": "Inception-ResNet V2",
+    "vgg_16": "VGG 16",
+    "vgg_19": "VGG 19",
+    "resnet_v1_50": "ResNet V1 50",
+    "resnet_v1_101": "ResNet V1 101",
+    "resnet_v1_152": "ResNet V1 152",
+    "mobilenet_v1": "MobileNet",
+    "mobilenet_v1_050": "MobileNet 0.5",
+    "mobilenet_v1_025": "MobileNet 0.25",
+    "inpaint_celeba": "Inpaint CelebA",
+    "inpaint_celebahq": "Inpaint CelebA-HQ",
+    "inpaint_imagenet": "Inpaint ImageNet",
+    "fcrn": "FCRN",
+    "prn": "PRN",
+    "fcn": "FCN",
+    "tinyface": "Tiny Face",
+}
+
+
+def short_names(models: Sequence[str]) -> list[str]:
+    """A display name for each model: ``edge2d`` becomes ``Edge 2D``, ``class_places`` ``Class Places``.
+
+    Names that would come out alike are left as they are, so that no two models share one.
+    """
+    short = [_MODELS.get(model) or _spelt(model) for model in models]
+    taken = Counter(short)
+    return [name if taken[name] == 1 else model for name, model in zip(short, models)]
+
+
+def method_name(method: str) -> str:
+    """A method's display name: ``grad_input`` becomes ``gradient × input``; unknown ones lose underscores.
+
+    What follows a comma stays as it is, without underscores: ``elrp, still_life`` becomes ``ε-LRP, still life``.
+    """
+    head, comma, rest = method.partition(",")
+    return (METHODS.get(head.lower()) or head.replace("_", " ")) + comma + rest.replace("_", " ")
+
+
+def _spelt(model: str) -> str:
+    words = re.sub(r"(?<=[a-z])(2|25|3)d\b", r" \1D", model.replace("_", " ")).split()
+    return " ".join(word[0].upper() + word[1:] for word in words) or model
