@@ -18,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfattr.runs.analysis import compute_affinity
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from tfattr.runs.analysis import compute_affinity  # noqa: E402  after the level is set
 
 CPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 VARIANTS = [
