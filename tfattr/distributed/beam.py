@@ -28,7 +28,7 @@ from tfattr.distributed.partial import (
     save_partial,
 )
 from tfattr.distributed.progress import ShardWatch
-from tfattr.distributed.saved import read_notes, remove_trunks, save_trunk
+from tfattr.distributed.saved import read_notes, remove_halves, remove_trunks, save_trunk
 from tfattr.distributed.task import Task, forget_trunks, perform, tasks_of
 from tfattr.errors import MissingExtraError, RecordsError, TfattrError
 from tfattr.probe import ProbeImage, ProbeSurvey
@@ -193,6 +193,7 @@ class BeamRunner:
             for model, works in self._works.items():
                 watch.expect(model, works)
             self._run(build)
+        remove_halves(self._plan, self._works)
         for model in self._works:
             add_model(self._plan.out, model, **read_notes(self._plan.out, model))
 

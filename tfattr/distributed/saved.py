@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfattr.records import whole_file
+from tfattr.records import remove_unfinished, representation_directory, whole_file
 
 if TYPE_CHECKING:
+    from tfattr.runs.shard import Plan
     from tfattr.trunk.trunk import Trunk
 
 TRUNKS_NAME = ".trunks"
@@ -31,6 +33,13 @@ def save_trunk(out: str | os.PathLike[str], trunk: Trunk) -> str:
 def remove_trunks(out: str | os.PathLike[str]) -> None:
     """Removes the trunks; tasks that still run stop at their next shard."""
     shutil.rmtree(Path(out) / TRUNKS_NAME, ignore_errors=True)
+
+
+def remove_halves(plan: Plan, models: Iterable[str]) -> None:
+    """Removes what killed workers left of shards that others finished; for when no task runs any more."""
+    for model in models:
+        for home in (*plan.homes(model).values(), representation_directory(plan.out, model)):
+            remove_unfinished(home)
 
 
 def write_note(out: str | os.PathLike[str], model: str, first_shard: int, amounts: dict[str, float]) -> None:
