@@ -126,10 +126,14 @@ def add_group_legend(figure: Figure, colours: Mapping[str, str]) -> None:
             Line2D([], [], color=colour, marker="s", linestyle="", label=name)
             for name, colour in colours.items()
         ]
+        lines = len(legend_rows(colours, 0.92 * figure.get_size_inches()[0]))
         figure.legend(
             handles=handles,
             loc="outside lower center",
-            ncols=min(len(handles), 6),
+            ncols=-(-len(handles) // lines),
+            handlelength=1.0,
+            handletextpad=0.4,
+            columnspacing=1.2,
             frameon=False,
             fontsize=FONT,
         )
