@@ -50,7 +50,7 @@ def model_graph_figure(
         SettingsError: names that do not fit the matrix, fewer than two models with defined affinities, a
             number of neighbours below 1, or an unknown scheme.
 
-    Source: the model transferability graph of the paper, section 3.
+    Source: the model transferability graph of the paper, made visible; the layout is ours.
     """
     models = list(models)
     A = square(A, models)
