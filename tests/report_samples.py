@@ -224,6 +224,7 @@ def write_run(folder: Path, models=MODELS, target="sum", judged: bool = True, im
             picture(folder / "figures" / f"{kind}_{method}.png")
     picture(folder / "figures" / "maps.png", (500, 900))
     picture(folder / "figures" / "model_graph_grad_input.png")
+    picture(folder / "figures" / "model_graph_elrp.png")
     picture(folder / "figures" / "size_curve.png")
     photos = np.zeros((2, 32, 32, 3), np.uint8)
     np.savez_compressed(folder / "previews.npz", photos=photos, ids=np.array(IMAGES[:2]))

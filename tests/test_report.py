@@ -332,7 +332,7 @@ def test_the_summary_counts_what_the_files_say(run):
     assert "a random ranking would reach 0.263" in text
     assert "The best rival, RSA" in text
     assert (
-        "took 0.05 core hours; measuring transfer (380 readouts) took 21 core hours, 420 times as much"
+        "took 0.05 core hours; measuring transfer took 21 core hours, 420 times as much (380 readouts)."
         in text
     )
     A = AffinityResult.load(run / "affinity.npz").affinity["grad_input"]
@@ -447,7 +447,7 @@ def test_costs_and_claims_are_shown(run):
     ratio = cost_view({"models": {}, "totals": {"core_hours": 3.21}, "measured_transfer": gpu})["ratio"]
     assert (
         ratio
-        == "Maps and affinity took 3.2 core hours; measuring transfer (published) took 47,886 GPU hours."
+        == "Maps and affinity took 3.2 core hours; measuring transfer took 47,886 GPU hours (published)."
     )
 
 
@@ -484,7 +484,7 @@ OPTIONAL = {
     "claims.json": ("There is no claims.json", "tfattr report"),
     "cost.json": ("There is no cost.json", "tfattr report"),
     "figures/maps.png": ("There is no figure of attribution maps", "tfattr affinity"),
-    "figures/model_graph_grad_input.png": ("There is no figure of the model graph", "tfattr report"),
+    "figures/model_graph_*.png": ("There is no figure of the model graph", "tfattr report"),
     "previews.npz": ("", ""),
 }
 
@@ -494,7 +494,8 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path, name):
     folder = write_run(tmp_path / "run")
     words, made_by = OPTIONAL[name]
     assert not words or words not in page_of(folder).text
-    (folder / name).unlink()
+    for path in folder.glob(name):
+        path.unlink()
     text = page_of(folder).text
     assert words in text
     assert re.search(f"{re.escape(words)}.{{0,120}} To make it: {made_by}", text) or not words
@@ -509,6 +510,13 @@ def test_without_trees_the_saved_pictures_stand_in(tmp_path):
     for path in (folder / "figures").glob("tree_*"):
         path.unlink()
     assert "There is no tree_METHOD.nwk." in page_of(folder).text
+
+
+def test_the_leading_method_leads_among_the_graphs(run):
+    assert [one["name"] for one in content(read_results(run))["shown"]["graph"]] == [
+        "gradient × input",
+        "ε-LRP",
+    ]
 
 
 def test_a_run_of_one_model_has_no_best_source(tmp_path):

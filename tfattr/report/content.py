@@ -151,6 +151,7 @@ def _figures(
                     "name": f"{run.label}, {figure_name(stem)}"
                     if run and results.study
                     else figure_name(stem),
+                    "leads": stem.endswith("_grad_input"),
                     "wide": made_by == "sheets",
                     "alt": alt,
                     "caption": text,
@@ -179,6 +180,9 @@ def _placed(
         if figure["section"] == "evaluation" and (figure["label"] or own) in curves:
             continue
         placed[figure["section"]].append(figure)
+    # The method that leads elsewhere leads here too; a study's own figures stay before those of its runs.
+    labels = list(dict.fromkeys(figure["label"] for figure in placed["graph"]))
+    placed["graph"].sort(key=lambda figure: (labels.index(figure["label"]), not figure["leads"]))
     return placed
 
 

@@ -100,9 +100,9 @@ def cost_ratio(cost: Mapping[str, Any]) -> str | None:
             if times >= 1
             else f", {number(times, 2)} of that"
         )
+    what = f" ({transfer['what']})" if transfer.get("what") else ""
     return (
-        f"Maps and affinity took {_hours(own)} core hours; measuring transfer "
-        f"({transfer.get('what') or 'every source to every target'}) took {theirs}{compared}."
+        f"Maps and affinity took {_hours(own)} core hours; measuring transfer took {theirs}{compared}{what}."
     )
 
 
