@@ -17,6 +17,7 @@ setup(
     packages=[*find_packages(include=["tfattr", "tfattr.*"]), "tfattr._checkpoints", "tfattr._probe_data"],
     package_dir={"tfattr._checkpoints": "checkpoints", "tfattr._probe_data": "probe_data"},
     package_data={
+        "tfattr.report": ["page/*"],
         "tfattr._checkpoints": ["**/*"],
         "tfattr._probe_data": ["**/*"],
     },
@@ -37,6 +38,7 @@ setup(
         "click>=8.1,<9",  # command line
         "tqdm>=4.65,<5",  # progress
         "jinja2>=3.1,<4",  # the report
+        "filelock>=3.12,<4",  # one process at a time in a run's directory
         "platformdirs>=3,<5",  # where the cache of downloaded originals lives
         "requests>=2.31,<3",  # downloads of the originals
         "gdown>=5.2,<7",  # originals that live on Google Drive
