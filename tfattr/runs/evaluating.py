@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 from tfattr.affinity import ImageCosines, load_authors_layout, similarity_tree
@@ -135,13 +136,22 @@ class Evaluation:
             temporary.write_text(text.getvalue(), encoding="utf-8")
         save_figure(self.curves(title), *both(run / "figures" / "precision_recall"))
 
-    def curves(self, title: str = ""):
-        """Precision and recall at K of every ranking, with random and oracle; a matplotlib figure."""
+    def curves(self, title: str = "", most: int = 16) -> Figure:
+        """Precision and recall at K with random and oracle; coarser grids are left out where there are many rankings."""
+        shown = [one for one in self.judged if ", grid " not in one.ranking.name]
+        shown = self.judged if len(self.judged) <= most else shown
+        bands = {
+            one.ranking.name: (one.intervals.precision[0], one.intervals.precision[1])
+            for one in shown
+            if one.intervals is not None and (one.ranking.kind == "own" or one.ranking.name == "grad_input")
+        }
         return precision_recall_figure(
-            {one.ranking.name: one.scores.precision for one in self.judged},
-            {one.ranking.name: one.scores.recall for one in self.judged},
+            {one.ranking.name: one.scores.precision for one in shown},
+            {one.ranking.name: one.scores.recall for one in shown},
             self.judged[0].scores.relevant,
             title,
+            bands=bands,
+            kinds={one.ranking.name: one.ranking.kind for one in shown},
         )
 
 
