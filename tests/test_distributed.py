@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -387,9 +388,10 @@ def test_an_error_of_a_worker_arrives_as_it_was(cluster, trunks, survey, tmp_pat
 
 @needs_beam
 def test_a_cluster_that_loses_a_worker_gives_the_numbers_of_one_process(
-    cluster, trunks, survey, local, tmp_path
+    cluster, trunks, survey, local, tmp_path, monkeypatch
 ):
-    out, killed = tmp_path / "run", []
+    monkeypatch.chdir(tmp_path)  # the workers are elsewhere
+    out, killed = Path("run"), []
     killer = threading.Thread(target=kill_a_busy_worker, args=(cluster, out, killed))
     killer.start()
     options = [f"dask_scheduler_file={cluster}", "shards_per_task=1", "runner=dask"]

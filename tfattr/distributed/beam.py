@@ -6,6 +6,7 @@ paths can carry them.
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -90,6 +91,7 @@ class BeamEngine:
         """
         import apache_beam as beam
 
+        run = run.absolute()
         comparison = Comparison(run, tuple(models), tuple(methods), tuple(ids), grid, keep_images)
         parts, folder = parts_of(comparison), run / _PARTIAL_NAME
 
@@ -160,7 +162,12 @@ class BeamRunner:
         bar: tqdm,
     ) -> None:
         self._run, self._shards = run, shards_per_task
-        self._plan, self._images, self._bar = plan, tuple(survey.images), bar
+        # Workers have folders of their own to start from.
+        self._plan = dataclasses.replace(plan, out=plan.out.absolute())
+        self._images = tuple(
+            dataclasses.replace(image, path=Path(image.path).absolute()) for image in survey.images
+        )
+        self._bar = bar
         self._tasks: list[Task] = []
         self._works: dict[str, list[Work]] = {}
 

@@ -1,6 +1,6 @@
 """The rooms zoo on a real cluster that loses a worker, against the same run in one process.
 
-    python benchmarks/distributed.py [--limit 48] [--workers 2] [--out out/distributed]
+    python benchmarks/cluster.py [--limit 48] [--workers 2] [--out out/cluster]
 
 Needs the extra ``beam``. A Dask scheduler and the workers are started as processes of their own on the loopback
 address (nothing shared but the file system); Apache Beam's Dask runner brings them the tasks. When a third of the
@@ -117,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--limit", type=int, default=48)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("out/distributed"))
+    parser.add_argument("--out", type=Path, default=Path("out/cluster"))
     arguments = parser.parse_args()
     import numpy as np
 
