@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from tfattr import resources
-from tfattr.runs.demo import GRIDS, METHODS, TARGETS, demonstrate
 from tfattr.runs.judging import find_truth
 from tfattr.zoo.file import open_zoo
 
@@ -37,32 +36,39 @@ def test_truth_is_the_mean_of_its_seeds():
         assert sum(shares) == pytest.approx(1.0, abs=1e-3), target
 
 
-def test_demonstration(tmp_path):
-    said = demonstrate(tmp_path / "demo", limit=2, progress=False)
-    assert "random (expected)" in said
-    with (tmp_path / "demo" / "evaluation.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == len(METHODS) * len(TARGETS) * len(GRIDS)
-    for target in TARGETS:
-        for name in ("affinity.npz", "evaluation.csv", "figures/maps.png", "figures/precision_recall.png"):
-            assert (tmp_path / "demo" / target / name).stat().st_size > 0
-    again = demonstrate(tmp_path / "demo", limit=2, progress=False)
-    assert again == said
+# A notebook, and what is made smaller for the test: fewer images, fewer models.
+_FEW = '.only(["rgb2depth", "rgb2mist", "rgb2sfnorm", "rgb2sfnorm_b", "class_1000", "class_places", "autoencoder", "denoise"])'
+NOTEBOOKS = {
+    "01_quickstart": {"limit=20": "limit=2"},
+    "02_reproduce_the_paper": {"limit=40": "limit=12", 'reproduce(tfattr.open_zoo("rooms")': f'reproduce(tfattr.open_zoo("rooms"){_FEW}'},
+    "03_your_own_models": {"limit=40": "limit=6"},
+    "04_inside_attribution": {},
+}  # fmt: skip
+SAID = {
+    "01_quickstart": "random (expected)",
+    "02_reproduce_the_paper": "of 20 Taskonomy encoders are on disk",
+    "03_your_own_models": "my_task",
+    "04_inside_attribution": "relevances to",
+}
 
 
-def test_quickstart_notebook_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook_runs(name, tmp_path):
     nbformat = pytest.importorskip("nbformat", reason="pip install tfattr[test] brings nbformat")
     nbclient = pytest.importorskip("nbclient", reason="pip install tfattr[test] brings nbclient")
-    notebook = nbformat.read(ROOT / "notebooks" / "01_quickstart.ipynb", as_version=4)
-    for cell in notebook.cells:
-        cell.source = cell.source.replace("limit=20", "limit=2")
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    for old, new in NOTEBOOKS[name].items():
+        assert any(old in cell.source for cell in notebook.cells), f"{name}: nothing to replace by {new}"
+        for cell in notebook.cells:
+            cell.source = cell.source.replace(old, new)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
-    assert "random (expected)" in printed
+    assert SAID[name] in printed
 
 
 def test_notebooks_hold_their_outputs_and_no_errors():
     nbformat = pytest.importorskip("nbformat", reason="pip install tfattr[test] brings nbformat")
+    assert {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")} == set(NOTEBOOKS)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         cells = nbformat.read(path, as_version=4).cells
         outputs = [output for cell in cells for output in cell.get("outputs", ())]
