@@ -489,11 +489,16 @@ OPTIONAL = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole_text(run) -> str:
+    return page_of(run).text
+
+
 @pytest.mark.parametrize("name", OPTIONAL)
-def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path, name):
+def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path, whole_text, name):
     folder = write_run(tmp_path / "run")
     words, made_by = OPTIONAL[name]
-    assert not words or words not in page_of(folder).text
+    assert not words or words not in whole_text
     for path in folder.glob(name):
         path.unlink()
     text = page_of(folder).text
