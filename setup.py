@@ -38,6 +38,7 @@ setup(
         "click>=8.1,<9",  # command line
         "tqdm>=4.65,<5",  # progress
         "jinja2>=3.1,<4",  # the report
+        "newick>=1.9,<2",  # reads the trees for the report
         "filelock>=3.12,<4",  # one process at a time in a run's directory
         "platformdirs>=3,<5",  # where the cache of downloaded originals lives
         "requests>=2.31,<3",  # downloads of the originals
@@ -54,6 +55,7 @@ setup(
             "nbclient>=0.10,<1",  # executes the notebooks
             "nbformat>=5.10,<6",
             "ipykernel>=6.29,<8",
+            "selenium>=4.20,<5",  # the report in a browser
         ],
     },
     entry_points={"console_scripts": ["tfattr = tfattr.cli.main:main"]},
