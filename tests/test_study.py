@@ -72,7 +72,7 @@ def test_everything_is_there(study):
     ):
         assert (out / name).stat().st_size > 100, name
     assert open_study(out) == found
-    assert [run.label for run in found.runs] == ["rooms", "street", "rooms_energy", "street_energy"]
+    assert [run.label for run in found.runs] == ["rooms", "street", "rooms_energy"]
     for run in found.runs:
         for name in ("affinity.npz", "affinity_images.npz", "timing.json", "figures/maps.png"):
             assert (out / run.label / name).exists(), name

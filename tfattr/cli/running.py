@@ -141,7 +141,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
     default="sum",
     show_default=True,
     callback=options.names,
-    help="Targets of the attribution, with commas: sum (the paper's), energy.",
+    help="Targets of the attribution, with commas: sum (the paper's), energy; further ones on the first probe set.",
 )
 @click.option(
     "--truth", help="CSV of measured transfer, or rooms, taskonomy. Default: that of a built-in zoo."

@@ -61,7 +61,7 @@ def reproduce(
         out: the study's directory.
         probes: names or paths, the main one first; those that go with a built-in zoo if empty.
         roots: probe to the folder of its photographs, for the paper's lists.
-        targets: ``sum`` (the paper's), ``energy``.
+        targets: ``sum`` (the paper's), ``energy``; those after the first on the main probe set only.
         attribution: methods, engine, epsilon; its target is replaced.
         records: how maps are stored.
         truth: measured transfer; that of a built-in zoo if None; no evaluation without.
@@ -84,7 +84,8 @@ def reproduce(
     attribution = attribution or AttributionSettings(PAPER_METHODS)
     records = records or RecordSettings()
     order = [model.name for model in zoo]
-    runs = tuple(StudyRun(_label(probe, target), probe, target) for target in targets for probe in probes)
+    wanted = [(probe, targets[0]) for probe in probes] + [(probes[0], target) for target in targets[1:]]
+    runs = tuple(StudyRun(_label(probe, target), probe, target) for probe, target in wanted)
     study = Study(out, zoo.name, runs)
     surveys = {probe: survey_probe(probe, roots.get(probe), limit) for probe in probes}
     out.mkdir(parents=True, exist_ok=True)
