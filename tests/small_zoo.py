@@ -25,8 +25,8 @@ SIDE = 24
 def write_zoo(folder: Path, nets: dict[str, str | int]) -> Path:
     """A zoo file: model name to a seed of its weights, or to a fault.
 
-    ``"nan"`` and ``"overflow"`` have a layer that gives NaN and infinity for white photographs, ``"dead"`` gives
-    zero for all.
+    For white photographs ``"nan"`` and ``"overflow"`` have a layer that gives NaN and infinity, and ``"steep"`` one
+    whose slope is infinite; ``"dead"`` gives zero for all.
     """
     import tensorflow as tf
 
@@ -48,6 +48,8 @@ def write_zoo(folder: Path, nets: dict[str, str | int]) -> Path:
             elif kind == "overflow":
                 a = a * tf.exp(160.0 * (bright - 0.25), name="power")
             b = tf.nn.bias_add(tf.nn.conv2d(a, second, 2, "SAME", name="conv2"), shift, name="bias2")
+            if kind == "steep":
+                b = b + 1 + tf.sqrt(tf.nn.relu(0.75 - bright))
             tf.nn.relu(b, name="y")
         (folder / f"{name}.pb").write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
         tables.append(

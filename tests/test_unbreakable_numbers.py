@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -16,7 +17,7 @@ from tfattr.runs.analysis import compute_affinity
 from tfattr.runs.readback import Odd, kind_of, odd_numbers
 
 WHITE = (3, 8)
-KINDS = {"usual": 1, "broken": "nan", "huge": "overflow", "dead": "dead"}
+KINDS = {"usual": 1, "broken": "nan", "huge": "overflow", "dead": "dead", "steep": "steep"}
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +51,18 @@ def test_every_odd_map_is_counted_and_named(out):
             assert odd[model, method, kind].images == images
             assert odd[model, method, kind].of == 10
     assert not any(model == "usual" for model, _, _ in odd)
-    assert len(odd) == 9
+    for method in ("saliency", "grad_input"):
+        assert odd["steep", method, "not finite"].images == white
+    assert len(odd) == 11
 
 
 def test_the_first_layer_is_named(out):
     odd = found(out)
-    assert "root" in odd["broken", "saliency", "not finite"].layer
-    assert "power" in odd["huge", "saliency", "not finite"].layer
+    assert odd["broken", "saliency", "not finite"].layer.startswith(
+        "root:0 (Sqrt): 1 of its 1 values are NaN"
+    )
+    assert odd["huge", "saliency", "not finite"].layer.startswith("power:0 (Exp): 0 of its 1 values are NaN")
+    assert odd["steep", "saliency", "not finite"].layer == ""  # its backward pass alone
     assert odd["dead", "saliency", "zero"].layer is None
 
 
@@ -77,13 +83,15 @@ def test_the_affinity_leaves_them_out(out):
         result = compute_affinity(out, progress=False)
     assert result.models == tuple(KINDS)
     for method in ("saliency", "grad_input"):
-        counts = [[10, 8, 8, 0], [8, 8, 8, 0], [8, 8, 8, 0], [0, 0, 0, 0]]
+        counts = np.full((5, 5), 8)
+        counts[0, 0], counts[3], counts[:, 3] = 10, 0, 0
         np.testing.assert_array_equal(result.counts[method], counts)
-        assert np.isfinite(result.affinity[method][:3, :3]).all()
+        assert np.isfinite(result.affinity[method][counts > 0]).all()
         dropped = [(one.model, one.reason) for one in result.dropped[method]]
         assert {one: dropped.count(one) for one in dropped} == {
             ("broken", "not finite"): 2,
             ("huge", "not finite"): 2,
+            ("steep", "not finite"): 2,
             ("dead", "zero"): 10,
         }
 
@@ -103,7 +111,7 @@ def test_shards_are_read_back_once(folder, out, monkeypatch):
     seen.clear()
     (out / "numbers.json").unlink()
     attribute(folder / "zoo.toml", folder / "photos", out)
-    assert len(seen) == 4 * 3 * 3
+    assert len(seen) == 5 * 3 * 3
     assert found(out) == before
     assert set(json.loads((out / "numbers.json").read_text())) == set(KINDS)
 
@@ -166,7 +174,10 @@ def test_values_beyond_float32_are_not_finite():
 def test_sentences():
     odd = Odd("net", "elrp", "not finite", ("a.png", "b.png"), 9, "net/conv4")
     assert str(odd) == (
-        "net: 2 of 9 maps by elrp are not finite (the first is of a.png); its first layer that is not finite is net/conv4"
+        "net: 2 of 9 maps by elrp are not finite (the first is of a.png); the first tensor that is not finite is net/conv4"
+    )
+    assert str(dataclasses.replace(odd, layer="")).endswith(
+        "(the first is of a.png); every tensor of the forward pass is finite, so it is the backward pass that overflows"
     )
     odd = Odd("net", REPRESENTATION, "denormal", ("a.png",), 9)
     assert str(odd) == (

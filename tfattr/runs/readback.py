@@ -41,7 +41,8 @@ class Odd:
             the smallest normal float32, 1.2e-38, so that few of its digits are left).
         images: ids of the probe images.
         of: how many images there are.
-        layer: for ``not finite``: the model's first layer that is not finite, as far as known.
+        layer: for ``not finite``: the first tensor of the forward pass that is not (what
+            :func:`tfattr.trunk.finite.first_non_finite` says of the first such image), empty if all are.
     """
 
     model: str
@@ -56,7 +57,9 @@ class Odd:
         state = {"zero": "all zero", "denormal": "below the smallest normal float32"}.get(
             self.kind, self.kind
         )
-        where = f"; its first layer that is not finite is {self.layer}" if self.layer else ""
+        where = f"; the first tensor that is not finite is {self.layer}" if self.layer else ""
+        if self.layer == "":
+            where = "; every tensor of the forward pass is finite, so it is the backward pass that overflows"
         return (
             f"{self.model}: {len(self.images)} of {self.of} {what} are {state} "
             f"(the first is of {self.images[0]}){where}"
@@ -152,11 +155,12 @@ def _first_not_finite(entry: dict[str, Any]) -> str | None:
     return None
 
 
-def _first_layer(model: ModelSpec | Trunk, image: ProbeImage) -> str | None:
-    from tfattr.trunk import first_non_finite
+def _first_layer(model: ModelSpec | Trunk, image: ProbeImage) -> str:
+    from tfattr.trunk.finite import first_non_finite
 
     trunk = model.load() if isinstance(model, ModelSpec) else model
-    return first_non_finite(trunk, trunk.preprocess([read_photo(image.path)]))
+    found = first_non_finite(trunk, trunk.preprocess([read_photo(image.path)]))
+    return "" if found is None else str(found)
 
 
 def _stamp(home: Path) -> list[list[Any]]:
