@@ -50,7 +50,8 @@ import numpy as np
 import scipy.linalg
 from scipy.stats import norm, rankdata
 
-from tfattr.evaluation import Truth, read_truth, score
+from tfattr.evaluation import Truth, interval, read_truth, resamples, score
+from tfattr.measures import consensus, mean_ranks
 from tfattr.records import map_directory, read_maps, whole_file
 from tfattr.rivals import depara, prepare
 from tfattr.runs.judging import find_truth
@@ -63,6 +64,19 @@ CLOSE = 0.005  # Spearman: closer than this counts as equal
 BLOCKS = 5
 RIDGE = 1e-3
 TARGETS = {"sum": "", "energy": "_energy"}
+MEASURES = {
+    "rsa": ("rsa", {}),
+    "svcca": ("svcca", {}),
+    "linear_cka": ("linear_cka", {}),
+    "linear_cka, debiased": ("linear_cka", {"debiased": True}),
+    "dds": ("dds", {}),
+    "depara": ("depara_edges", {}),
+}
+
+# What the choice came to, and tfattr.measures implements: written down before the verdict was looked at.
+SINGLE = "B predictivity, window 3, positions grad_input, unit variance"
+CHOSEN = f"D mean of ranks: CA A grad_input, energy, grid 16, less common: columns centred + {SINGLE} + svcca"
+CONSENSUS, PREDICTIVITY, RESIDUAL = OWN = "consensus", "linear predictivity", "residual maps, centred"
 
 
 @dataclass(frozen=True)
@@ -320,16 +334,10 @@ def rival(name: str, probe: Probe, options: dict) -> np.ndarray:
 
 def rivals(probe: Probe) -> dict[str, np.ndarray]:
     """All of them, from the cache where it has them."""
-    measures = {
-        "rsa": ("rsa", {}),
-        "svcca": ("svcca", {}),
-        "linear_cka": ("linear_cka", {}),
-        "linear_cka, debiased": ("linear_cka", {"debiased": True}),
-        "dds": ("dds", {}),
-    }
     found = {
         label: probe.kept(f"rival_{label}", rival, name, probe, options)
-        for label, (name, options) in measures.items()
+        for label, (name, options) in MEASURES.items()
+        if name != "depara_edges"
     }
     for method, target, grid in itertools.product(("saliency", "grad_input", "elrp"), TARGETS, GRIDS):
         found[f"{method}, {target}, grid {grid}"] = map_affinity(probe, method, target, grid, "plain")
@@ -450,23 +458,139 @@ def several(probes: list[Probe], make) -> list[tuple[str, list[np.ndarray]]]:
     return [(name, [one[name] for one in kept]) for name in kept[0]]
 
 
+# --- the verdict
+
+
+def resampled(probe: Probe, weights: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Own measures, then every rival: name and affinities ``[B, M, M]`` under image weights ``[B, N]``."""
+    representations = dict(zip(probe.models, probe.codes()))
+    own = consensus(representations, dict(zip(probe.models, probe.maps("grad_input", "energy"))))
+    parts = own.parts(weights)
+    yield CONSENSUS, np.stack([mean_ranks(matrices) for matrices in zip(*parts.values())])
+    yield PREDICTIVITY, parts["predictivity"]
+    yield RESIDUAL, parts["residual maps"]
+    for method, target, grid in itertools.product(("saliency", "grad_input", "elrp"), TARGETS, GRIDS):
+        images = cosines(pooled(probe.maps(method, target), grid), "plain")
+        found = np.tensordot(weights / weights.sum(axis=1, keepdims=True), images, 1)
+        yield f"{method}, {target}, grid {grid}", found
+        if (method, target, grid) == ("grad_input", "sum", 64):
+            nodes = found
+    rows = [np.repeat(np.arange(len(row)), row) for row in weights]
+    for label, (name, options) in MEASURES.items():
+        prepared = prepare(name, representations, **options)
+        found = np.stack([prepared.affinity(row) for row in rows])
+        yield ("depara", depara(nodes, found)) if name == "depara_edges" else (label, found)
+
+
+def per_target(matrices: np.ndarray, truth: Truth) -> tuple[np.ndarray, np.ndarray]:
+    """Spearman correlations and hits at 5 of each target: ``[B, T]`` each."""
+    rows = np.array([truth.sources.index(target) for target in truth.targets])
+    candidates = np.arange(len(truth.sources))[None] != rows[:, None]
+    shape = (len(rows), len(truth.sources) - 1)
+    relevant = truth.relevant(5)[candidates].reshape(shape)
+
+    def standard_ranks(values: np.ndarray) -> np.ndarray:
+        ranks = rankdata(values, axis=-1)
+        return (ranks - ranks.mean(axis=-1, keepdims=True)) / ranks.std(axis=-1, keepdims=True)
+
+    own = np.stack([matrix[rows][candidates].reshape(shape) for matrix in matrices])
+    true = standard_ranks(truth.affinity[candidates].reshape(shape))
+    first = np.argsort(-own, axis=-1, kind="stable")[..., :5]
+    hits = np.take_along_axis(np.broadcast_to(relevant, own.shape), first, axis=-1).sum(axis=-1)
+    return (standard_ranks(own) * true).mean(axis=-1), hits
+
+
+def sign_flips(differences: np.ndarray) -> float:
+    """Two-sided p-value of a mean difference over targets: exact, all 2 ** T signs."""
+    signs = np.array(list(itertools.product((1, -1), repeat=len(differences))))
+    return float((np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12).mean())
+
+
+def verdict_table(
+    names: list[str], found: dict[str, tuple[np.ndarray, np.ndarray]], own: str, seed: int = 0
+) -> str:
+    """Every measure and the difference of ``own`` to it: the estimate is row 0, the draws are the others."""
+    draws, targets = found[own][0].shape[0] - 1, found[own][0].shape[1]
+    again = np.random.default_rng(seed).integers(targets, size=(draws, targets))
+    lines = [
+        f"  {'':24s} Spearman (95 %, images)   P@5 | {own} less it: (images) (images, targets)  p (signs)"
+    ]
+    for name in sorted(names, key=lambda one: -found[one][0][0].mean()):
+        spearman, hits = found[name]
+        low, high = interval(spearman[1:].mean(axis=1))
+        line = f"  {name:24s} {spearman[0].mean():6.3f} ({low:5.3f}, {high:5.3f})  {hits[0].mean() / 5:5.3f}"
+        if name != own:
+            difference = found[own][0] - spearman
+            ends = [
+                interval(difference[1:].mean(axis=1)),
+                interval(np.take_along_axis(difference[1:], again, axis=1).mean(axis=1)),
+            ]
+            line += f" | {difference[0].mean():6.3f} "
+            line += " ".join(f"({low:6.3f}, {high:6.3f})" for low, high in ends)
+            line += f"  {sign_flips(difference[0]):.3f}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("/tmp/own/cache"))
+    parser.add_argument("--draws", type=int, default=200, help="bootstrap draws of the images")
     arguments = parser.parse_args()
     zoo = open_zoo("rooms")
     truth = read_truth(find_truth("rooms"), [model.name for model in zoo])
-    choice, verdict = halves(truth, zoo.groups)
+    choice, held_out = halves(truth, zoo.groups)
     print("targets of the choice:", ", ".join(choice.targets))
-    print("targets of the verdict:", ", ".join(verdict.targets))
+    print("targets of the verdict:", ", ".join(held_out.targets))
     probes = [Probe(arguments.study, arguments.cache, name, truth.sources) for name in CHOICE]
     found, rival_names = search(probes, choice)
     print(f"\nChoice ({', '.join(CHOICE)}): mean Spearman, P@5\nrivals")
     print(found.table(rival_names))
     print(f"{len(found.candidates)} candidates")
     print(found.table(found.candidates))
-    print("chosen:", found.best(""))
+    chosen = found.best("")
+    single = found.best("B", "CB")
+    print("chosen:", chosen)
+    print("best without a rival's part:", single)
+    if (chosen, single) != (CHOSEN, SINGLE):
+        raise SystemExit("the choice is not what tfattr.measures implements; no verdict")
+
+    last = Probe(arguments.study, arguments.cache, VERDICT, truth.sources)
+    images = len(last.codes()[0])
+    weights = np.concatenate([np.ones((1, images), int), resamples(images, arguments.draws)])
+    stacks = several_draws(last, weights)
+    names = list(stacks)
+    rivals_only = [name for name in names if name not in OWN]
+    judged = {name: per_target(stack, held_out) for name, stack in stacks.items()}
+    print(f"\nVerdict (probe set {VERDICT}, {len(held_out.targets)} targets held out, {images} images)")
+    print(verdict_table([CONSENSUS, *rivals_only], judged, CONSENSUS))
+    print("\nThe same for the best single measure")
+    print(verdict_table([PREDICTIVITY, *rivals_only], judged, PREDICTIVITY))
+    best = max(rivals_only, key=lambda name: judged[name][0][0].mean())
+    shown = [*OWN, best]
+    print("\nSpearman of each target held out: " + ", ".join(shown))
+    for at, target in enumerate(held_out.targets):
+        print(f"  {target:18s}" + "".join(f" {judged[name][0][0, at]:6.3f}" for name in shown))
+    print(
+        f"\nFor the record, all 18 targets (half of them were chosen on), probe set {VERDICT}: Spearman, P@1, P@5"
+    )
+    for name in names:
+        whole = score(stacks[name][0], truth.sources, truth)
+        print(
+            f"  {name:24s} {whole.spearman.mean():6.3f} {whole.precision[0]:6.3f} {whole.precision[4]:6.3f}"
+        )
+
+
+def several_draws(probe: Probe, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """:func:`resampled`, cached."""
+    path = probe.cache / f"{probe.name}_draws_{len(weights)}.npz"
+    if not path.exists():
+        matrices = dict(resampled(probe, weights))
+        with whole_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **matrices)
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
 
 
 if __name__ == "__main__":
