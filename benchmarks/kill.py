@@ -27,10 +27,11 @@ KILLS_PER_ROUND = 4
 UNFINISHED = ".*.unfinished-*"
 
 
-def command(out: Path, models: str, limit: int) -> list[str]:
+def command(out: Path, wanted: argparse.Namespace) -> list[str]:
     return [
-        *(sys.executable, "-m", "tfattr.cli.main", "run", "rooms", "--probe", "rooms", "--quiet"),
-        *("--models", models, "--limit", str(limit), "--methods", "saliency,grad_input", "--out", str(out)),
+        *(sys.executable, "-m", "tfattr.cli.main", "run", wanted.zoo, "--probe", wanted.probe, "--quiet"),
+        *("--models", wanted.models, "--limit", str(wanted.limit)),
+        *("--methods", "saliency,grad_input", "--out", str(out)),
     ]
 
 
@@ -134,6 +135,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=24)
     parser.add_argument("--signal", choices=["KILL", "TERM", "INT"], default="KILL")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--zoo", default="rooms")
+    parser.add_argument("--probe", default="rooms")
     parser.add_argument("--models", default="autoencoder,curvature,denoise")
     parser.add_argument("--limit", type=int, default=200)
     wanted = parser.parse_args()
@@ -144,8 +147,8 @@ def main() -> int:
     os.environ["TMPDIR"] = str(work / "tmp")
     try:
         expected, again = work / "undisturbed", work / "again"
-        first = start_and_kill(command(expected, wanted.models, wanted.limit), expected, sent, 1e9, False)
-        second = start_and_kill(command(again, wanted.models, wanted.limit), again, sent, 1e9, False)
+        first = start_and_kill(command(expected, wanted), expected, sent, 1e9, False)
+        second = start_and_kill(command(again, wanted), again, sent, 1e9, False)
         if first.status or second.status:
             print(first.said, second.said)
             return 1
@@ -163,7 +166,7 @@ def main() -> int:
                 rest = KILLS_PER_ROUND - len(endings)
                 from_run = chance.random() < 0.8
                 wait = chance.uniform(0, 0.6 * length if from_run else length) if rest else 1e9
-                ending = start_and_kill(command(out, wanted.models, wanted.limit), out, sent, wait, from_run)
+                ending = start_and_kill(command(out, wanted), out, sent, wait, from_run)
                 if not ending.killed:
                     break
                 endings.append(ending)
@@ -174,6 +177,7 @@ def main() -> int:
                     flush=True,
                 )
                 wrong += [f"kill {kills}: {one}" for one in _disorder(ending, sent, work / "tmp")]
+            length = 0.5 * (length + ending.seconds) if rest else length  # the machine may be shared
             if ending.status:
                 wrong.append(f"round {number}: status {ending.status}: {ending.said}")
                 break

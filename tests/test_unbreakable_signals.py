@@ -97,6 +97,26 @@ def test_errors_made_of_an_interruption_are_one():
     assert told.value.status == 143
 
 
+def test_what_the_interpreter_drops_comes_again():
+    """An exception in a destructor goes nowhere."""
+
+    class Dying:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+
+    def work():
+        dying = Dying()
+        del dying
+        time.sleep(5)
+
+    started = time.monotonic()
+    with pytest.raises(Stopped) as told, stoppable():
+        work()
+    assert told.value.status == 143
+    assert time.monotonic() - started < 4
+
+
 def test_a_second_signal_does_not_disturb_the_clearing_up():
     cleared = []
 
