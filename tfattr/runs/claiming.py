@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfattr.affinity import ImageCosines
@@ -25,7 +25,7 @@ from tfattr.records import RunManifest, whole_file
 from tfattr.runs.analysis import IMAGES_NAME
 from tfattr.runs.judging import find_truth
 from tfattr.runs.study import Study
-from tfattr.zoo.originals import ZOOS, entries
+from tfattr.zoo.originals import entries
 
 CLAIMS_NAME = "claims.json"
 
@@ -61,7 +61,7 @@ def measure_claims(study: Study, truth: str | None = None, method: str = "grad_i
         methods_agree(cosines, measured),
         size_insensitivity(curves, len(cosines.images)),
         same_task(cosines, tasks, method),
-        local_structure(cosines, dict(_parts(cosines.models, tasks, groups)), method),
+        local_structure(cosines, _parts(cosines.models, tasks, groups), method),
         newcomers(cosines, tasks, method),
     ]
 
@@ -88,18 +88,17 @@ def claim_lines(folder: str | Path) -> list[str]:
     ]
 
 
-def _parts(
-    models: Sequence[str], tasks: dict[str, str], groups: dict[str, str]
-) -> Iterator[tuple[str, list[str]]]:
-    """The groups whose own structure claim 5 looks at: built-in zoos, one model a task, groups."""
-    for zoo in ZOOS:
-        yield zoo, [entry.name for entry in entries(zoo) if entry.name in models]
+def _parts(models: Sequence[str], tasks: dict[str, str], groups: dict[str, str]) -> dict[str, list[str]]:
+    """The parts whose own structure claim 5 looks at: built-in zoos, one model a task, groups; none twice."""
+    named = {
+        zoo: [entry.name for entry in entries(zoo) if entry.name in models]
+        for zoo in ("taskonomy", "collected")
+    }
     seen: set[str] = set()
-    first = [
-        model
-        for model in models
-        if not (tasks.get(model, model) in seen or seen.add(tasks.get(model, model)))
-    ]
-    yield "one model a task", first
-    for group in dict.fromkeys(groups.values()):
-        yield group, [model for model in models if groups.get(model) == group]
+    kinds = [(model, tasks.get(model, model)) for model in models]
+    named["one model a task"] = [model for model, task in kinds if not (task in seen or seen.add(task))]
+    named.update(
+        {group: [m for m in models if groups.get(m) == group] for group in dict.fromkeys(groups.values())}
+    )
+    # The same models under two names count once, under the later, which says more.
+    return dict({frozenset(part): (name, part) for name, part in named.items()}.values())
