@@ -31,28 +31,32 @@ def residual_cosines(
         grid: size at which they are compared (area resize), as of :func:`tfattr.affinity.common_grid`.
 
     Returns:
-        one method, ``residual``; NaN where a map is zero or not finite (it counts in no mean either) or nothing is left of it.
+        one method, ``residual``; NaN where a map is zero or not finite (it counts in no mean either), or where nothing
+        is left of it.
 
     Raises:
         SettingsError: no model, maps that are not ``[N, H, W]``, or models with different numbers of images.
     """
-    shapes = {model: np.shape(maps[model]) for model in maps}
-    for model, shape in shapes.items():
-        if len(shape) != 3 or shape[0] != next(iter(shapes.values()))[0] or 0 in shape:
+    sizes = [np.shape(maps[model])[1:] for model in maps] if grid is None else [(1, 1)] * len(maps)
+    size, flat = common_grid(sizes, grid), []
+    for model in maps:
+        array = np.asarray(maps[model])  # once, as it may be read from files
+        if array.ndim != 3 or array.size == 0 or (flat and len(array) != len(flat[0])):
             raise SettingsError(
-                f"the maps of {model} have shape {list(shape)}; expected [N, H, W], the same N images for every model"
+                f"the maps of {model} have shape {list(array.shape)}; expected [N, H, W], the same N images for every "
+                "model"
             )
-    size = common_grid([shape[1:] for shape in shapes.values()], grid)
-    units = np.stack(
-        [_unit(at_grid(maps[model], size).reshape(len(maps[model]), -1)) for model in maps], axis=1
-    )
+        flat.append(_unit(at_grid(array, size).reshape(len(array), -1)))
+    if not flat:
+        raise SettingsError("there is no map to compare; give at least one model's")
+    units = np.stack(flat, axis=1)
     known = np.isfinite(units[:, :, 0])
     common = np.where(known[:, :, None], units, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)[:, None]
     units = _unit(units - common[:, None], _ROUNDING)
-    upper = np.triu_indices(len(shapes), 1)
+    upper = np.triu_indices(len(flat), 1)
     cosines = np.clip(units @ units.transpose(0, 2, 1), -1.0, 1.0)[:, upper[0], upper[1]]
     names = [str(number) for number in range(len(cosines))] if images is None else list(images)
-    return ImageCosines(tuple(shapes), tuple(names), {METHOD: cosines.astype(np.float32)})
+    return ImageCosines(tuple(maps), tuple(names), {METHOD: cosines.astype(np.float32)})
 
 
 def at_grid(maps: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
