@@ -73,7 +73,8 @@ def consensus(
 
     Chosen among 123 candidates on half of the rooms' truth and two probe sets by ``benchmarks/own_measure.py``. On the
     other half and the third probe set it did not beat every rival: mean Spearman .628, DDS .711, SVCCA .619, RSA .597
-    (both within its uncertainty), the others lower. A pair's value depends on which other models there are, as the first measure and ranks do.
+    (both within its uncertainty), the others lower. A pair's value depends on which other models there are, as the
+    first measure and ranks do.
 
     Args:
         representations: model to float32 ``[N, h, w, c]``, the same N images in the same order.
