@@ -108,6 +108,7 @@ def test_rankings_and_their_kinds(study):
         assert kinds[name] == "rival"
     for name in ("random networks, grad_input", "raw_pixels", "symmetrised truth"):
         assert kinds[name] == "control"
+    assert kinds.get("consensus") == "own" or "consensus" in content["missing"]
     assert content["verdicts"] == []
     rows = {row["ranking"]: row for row in content["rows"]}
     low, high = rows["grad_input"]["P@5_interval"]

@@ -23,7 +23,8 @@ from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
 from tfattr.evaluation.literature import mean_spearman, read_transfer
 from tfattr.figures import save_figure
 from tfattr.figures.curves import precision_recall_figure
-from tfattr.records import RunManifest, whole_file
+from tfattr.measures import consensus
+from tfattr.records import RunManifest, map_directory, read_maps, whole_file
 from tfattr.rivals import RIVALS, depara, prepare, symmetrised_truth
 from tfattr.runs.analysis import IMAGES_NAME
 from tfattr.runs.controls import random_control, raw_pixels
@@ -37,6 +38,7 @@ EVALUATION_NAME = "evaluation.json"
 # position, so it must know.
 FLATTENED = ("class_1000", "class_places", "room_layout", "vanishing_point")
 ZOOS_OF_CODES = ("rooms", "taskonomy", "merged")
+OWN_DRAWS = 30  # bootstrap draws of the measure of our own, the costliest
 PROBES = ("taskonomy", "coco", "indoor")  # of the authors' figures
 COLUMNS = (
     "ranking", "kind", "P@1", "P@5", "R@5", "p_chance", "p_relabelling", "spearman", "kendall",
@@ -164,6 +166,7 @@ def evaluate_run(
     seed: int = 0,
     progress: bool = True,
     further: Sequence[Ranking] = (),
+    energy_run: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """Judge a run's affinities, rivals and controls by measured transfer; nothing is written.
 
@@ -176,6 +179,8 @@ def evaluate_run(
         seed: of the resamples.
         progress: a bar.
         further: rankings of the same models, judged too.
+        energy_run: a run of the same models and images with the energy target, for the measure of tfattr's own;
+            the run itself if it has that target.
 
     Raises:
         RecordsError: the run lacks its affinity.
@@ -192,6 +197,10 @@ def evaluate_run(
             made, lacking = make(run, cosines, measured, weights[:rival_draws])
             rankings += made
             missing.update(lacking)
+        beside = Path(energy_run) if energy_run is not None else run
+        made, lacking = own_rankings(beside, cosines, measured, weights[: min(rival_draws, OWN_DRAWS)])
+        rankings += made
+        missing.update(lacking)
     with tqdm(total=len(rankings), unit="ranking", disable=not progress, dynamic_ncols=True) as bar:
         judged = judge_rankings(
             rankings, cosines.models, measured, literature_scores(path, cosines.models), bar.update
@@ -258,9 +267,8 @@ def _rival_rankings(
     except RecordsError as error:
         return [], {"RSA, SVCCA, CKA, DDS, DEPARA": str(error)}
     made, missing = [], {}
-    codes = RunManifest.load(run).source.get("zoo") in ZOOS_OF_CODES
     options = {
-        "svcca": {"maps": {model: (16, 16) for model in FLATTENED if codes and model in cosines.models}},
+        "svcca": {"maps": _flattened(RunManifest.load(run), cosines.models)},
         # The plain estimator rises with the number of units over that of images, and resamples bias it.
         "linear_cka": {"debiased": True},
     }
@@ -282,6 +290,62 @@ def _rival_rankings(
         else:
             made.append(Ranking(name, "rival", matrix, sampled))
     return made, missing
+
+
+def own_rankings(
+    run: Path, cosines: ImageCosines, measured: Truth, weights: np.ndarray
+) -> tuple[list[Ranking], dict[str, str]]:
+    """The measure of tfattr's own from a run with the energy target: see :func:`tfattr.measures.consensus`."""
+    manifest = RunManifest.load(run)
+    if manifest.settings.get("target") != "energy" or "grad_input" not in cosines.methods:
+        return [], {"consensus": "needs the grad_input maps of a run with --target energy"}
+    sources = list(measured.sources)
+    try:
+        prepared = consensus(
+            Representations(run, sources), _StoredMaps(run, sources), grids=_flattened(manifest, sources)
+        )
+        matrix = prepared.affinity()
+    except (RecordsError, SettingsError) as error:
+        return [], {"consensus": str(error)}
+    resampled = (
+        (lambda: (_embedded(one, sources, cosines.models) for one in prepared.affinities(weights)))
+        if len(weights)
+        else None
+    )
+    return [Ranking("consensus", "own", _embedded(matrix, sources, cosines.models), resampled)], {}
+
+
+class _StoredMaps(Mapping[str, np.ndarray]):
+    """Model name to its grad_input maps, float32 ``[N, H, W]``, read when asked for."""
+
+    def __init__(self, run: Path, models: Sequence[str]) -> None:
+        self._run, self._models, self._ids = run, list(models), RunManifest.load(run).ids
+
+    def __getitem__(self, model: str) -> np.ndarray:
+        if model not in self._models:
+            raise KeyError(model)
+        records = read_maps(map_directory(self._run, model, "grad_input"), self._ids)
+        return np.stack([record.map.mean(axis=-1) for record in records])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+
+def _embedded(matrix: np.ndarray, names: Sequence[str], models: Sequence[str]) -> np.ndarray:
+    """A matrix of some of the models among all, NaN elsewhere."""
+    whole = np.full((len(models), len(models)), np.nan)
+    at = [list(models).index(name) for name in names]
+    whole[np.ix_(at, at)] = matrix
+    return whole
+
+
+def _flattened(manifest: RunManifest, models: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The grid of codes that leave their encoder flattened, for the zoos where that is known."""
+    codes = manifest.source.get("zoo") in ZOOS_OF_CODES
+    return {model: (16, 16) for model in FLATTENED if codes and model in models}
 
 
 def _resampler(prepared: Any, rows: list[np.ndarray]) -> Callable[[], Iterator[np.ndarray]] | None:
@@ -309,10 +373,8 @@ def _control_rankings(
         made += map_rankings(raw_pixels(run).only(cosines.models), "control", weights)
     except (ProbeError, SettingsError) as error:
         missing["raw_pixels"] = str(error)
-    whole = np.full((len(cosines.models),) * 2, np.nan)
-    at = [cosines.models.index(source) for source in measured.sources]
-    whole[np.ix_(at, at)] = symmetrised_truth(measured)
-    made.append(Ranking("symmetrised truth", "control", whole))
+    symmetric = _embedded(symmetrised_truth(measured), measured.sources, cosines.models)
+    made.append(Ranking("symmetrised truth", "control", symmetric))
     return made, missing
 
 

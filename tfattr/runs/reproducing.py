@@ -137,8 +137,13 @@ def summarise(
     evaluation = None
     if truth is not None:
         tell("evaluation: against measured transfer, with rivals and controls")
+        energetic = [run for run in study.with_target("energy") if run.probe == study.main.probe]
         evaluation = evaluate_run(
-            study.folder(study.main), truth, further=_variants(study, grids), progress=progress
+            study.folder(study.main),
+            truth,
+            further=_variants(study, grids),
+            progress=progress,
+            energy_run=study.folder(energetic[0]) if energetic else None,
         )
         evaluation.save(study.path, f"{study.zoo} zoo against measured transfer")
     tell("claims of the supplementary material")
