@@ -1,6 +1,7 @@
 """A measure of tfattr's own for the rooms zoo: chosen on one half of the truth, judged on the other.
 
-    tfattr reproduce rooms --target sum --target energy --out out/study    (or the same runs one by one)
+    tfattr reproduce rooms --targets sum,energy --out out/study
+    tfattr run rooms --probe street --target energy --out out/study/street_energy          (and still_life likewise)
     python benchmarks/own_measure.py out/study
 
 The protocol, written down before any candidate was scored:
