@@ -93,7 +93,7 @@ def test_run_then_its_steps(call, zoo, probe, tmp_path):
     assert said.strip().endswith(";")
     assert "espcn" in said
     status, said, _ = call("rank", out, "espcn")
-    assert said.split()[2] == "fsrcnn"
+    assert said.split()[-1] == "fsrcnn"
     status, said, _ = call("affinity", out, "--grid", "8", "--authors-layout", "--quiet")
     assert status == 0
     assert (out / "affinity.mat").exists()
@@ -217,7 +217,7 @@ def test_evaluate_against_a_truth_of_ones_own(call, shared, probe, tmp_path):
     status, said, err = call("evaluate", out, "--truth", tmp_path / "truth.csv")
     assert status == 0, err
     assert "8 targets, 7 candidates each, 5 relevant" in said
-    assert (out / "evaluation.csv").read_text().startswith("ranking,P@1,P@5,R@5")
+    assert (out / "evaluation.csv").read_text().startswith("ranking,kind,P@1,P@5,R@5")
     assert (out / "figures" / "precision_recall.png").exists()
     status, _, err = call("evaluate", out, "--truth", "nonsense")
     assert status == 1
