@@ -61,7 +61,9 @@ def score_intervals(
         hits = hits_at_k(scores, chosen, candidates)
         precision.append(hits / (np.arange(1, len(hits) + 1) * len(rows)))
         own = _standard(rankdata(scores[candidates].reshape(shape), axis=1))
-        spearman.append(np.nanmean((own * ranks).mean(axis=1)))
+        values = (own * ranks).mean(axis=1)
+        values = values[np.isfinite(values)]  # a row of ties has no rank correlation
+        spearman.append(values.mean() if values.size else np.nan)
     ends = np.percentile(precision, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
     return Intervals(ends, np.array(interval(spearman)), len(precision))
 

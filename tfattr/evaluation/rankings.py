@@ -59,9 +59,9 @@ class Judged:
             "P@5_interval": at(RELEVANT),
             "p_chance": found.chance(RELEVANT),
             "p_relabelling": found.relabelling(RELEVANT),
-            "spearman": _number(np.nanmean(found.spearman)),
+            "spearman": _mean(found.spearman),
             "spearman_interval": None if ends is None else [_number(end) for end in ends.spearman],
-            "kendall": _number(np.nanmean(found.kendall)),
+            "kendall": _mean(found.kendall),
             "spearman_affinity_17": self.literature.get("affinity"),
             "spearman_win_rate_17": self.literature.get("win_rate"),
             "precision": [float(value) for value in found.precision],
@@ -97,6 +97,11 @@ def judge_rankings(
         if progress is not None:
             progress(1)
     return judged
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else None
 
 
 def _number(value: float) -> float | None:

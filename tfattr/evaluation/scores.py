@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
@@ -83,10 +84,19 @@ def score(matrix: np.ndarray, models: Sequence[str], truth: Truth, relevant: int
         targets=len(rows),
         relevant=relevant,
         candidates=len(columns) - 1,
-        spearman=np.array([spearmanr(a, b, nan_policy="omit").statistic for a, b in pairs]),
-        kendall=np.array([kendalltau(a, b, nan_policy="omit").statistic for a, b in pairs]),
+        spearman=np.array([_correlation(spearmanr, a, b) for a, b in pairs]),
+        kendall=np.array([_correlation(kendalltau, a, b) for a, b in pairs]),
         sources=truth.sources,
         _matrix=square,
         _rows=rows,
         _relevant=chosen,
     )
+
+
+def _correlation(measure: Callable[..., Any], own: np.ndarray, theirs: np.ndarray) -> float:
+    """Rank correlation over what is defined in both; NaN where one of them does not vary."""
+    known = np.isfinite(own) & np.isfinite(theirs)
+    own, theirs = own[known], theirs[known]
+    if len(own) < 2 or np.ptp(own) == 0 or np.ptp(theirs) == 0:
+        return float("nan")
+    return float(measure(own, theirs).statistic)
