@@ -190,6 +190,9 @@ def test_files_of_both_keras_are_inspected_and_loaded_by_their_own(tmp_path):
 def test_a_file_of_keras_3_is_refused_where_there_is_none(tmp_path):
     with zipfile.ZipFile(tmp_path / "modern.keras", "w") as archive:
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.5.0"}))
+        archive.writestr(
+            "config.json", json.dumps({"module": "keras", "class_name": "Sequential", "config": {}})
+        )
     with pytest.raises(ModelFileError, match=r"modern\.keras: saved by Keras 3\.5\.0.*TensorFlow 2\.16"):
         Trunk.from_keras(tmp_path / "modern.keras", preprocessing=FRAME)
 
@@ -249,3 +252,37 @@ def test_what_needs_it_is_refused_in_one_sentence_that_says_what_to_run(without_
 def test_the_default_engine_is_innvestigate_where_it_is_installed(recwarn):
     assert AttributionSettings().engine == "innvestigate"
     assert not recwarn.list
+
+
+# -- the command line --------------------------------------------------------------------------------
+
+
+def test_a_command_that_loads_tensorflow_writes_nothing_but_its_own(tmp_path):
+    """TF 2.21 logs to stderr while it is imported, whatever TF_CPP_MIN_LOG_LEVEL says."""
+    with tf.Graph().as_default() as graph:
+        tf.nn.relu(tf1.placeholder(tf.float32, [None, 4, 4, 3]))
+    (tmp_path / "graph.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    done = subprocess.run(
+        [sys.executable, "-m", "tfattr.cli.main", "inspect", str(tmp_path / "graph.pb")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+
+
+def test_a_failed_import_of_tensorflow_shows_what_was_written(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'the reason')\nraise ImportError('no wheel')"
+    )
+    code = (
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from tfattr.cli.quiet import quiet_import\n"
+        "try:\n"
+        "    with quiet_import():\n"
+        "        import tensorflow\n"
+        "except ImportError as error:\n"
+        "    print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import os, sys\n" + code], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("no wheel", "the reason")

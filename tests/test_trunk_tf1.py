@@ -23,7 +23,7 @@ def small_net(x: tf.Tensor, is_training: object = False) -> tuple[tf.Tensor, dic
     """Convolutions of every kind with batch norm behind each, a residual sum and a batch norm of its own."""
 
     def batch_norm(y: tf.Tensor, scope: str = "BatchNorm") -> tf.Tensor:
-        # tf_slim's own takes no tensor for is_training on TF 2.14; its inference branch is fused like this one.
+        # Not slim's for a tensor: it would fuse, and this is the unfused form.
         if is_training is False:
             return slim.batch_norm(y, is_training=False, scale=True, epsilon=1e-3, scope=scope)
         with tf1.variable_scope(scope):
@@ -314,7 +314,10 @@ def test_wrong_nets_checkpoint_of_the_same_names(shared, name):
         def build(x):
             x = tf.concat([x, x[..., :2]], axis=-1)
             with tf1.variable_scope("inpaint_net"):
-                return tf1.layers.conv2d(x, channels, 5, padding="same", name="conv1"), {}
+                # tf.layers' names; TF >= 2.16 has no tf.layers.
+                kernel = tf1.get_variable("conv1/kernel", [5, 5, 5, channels])
+                bias = tf1.get_variable("conv1/bias", [channels])
+                return tf.nn.conv2d(x, kernel, 1, "SAME") + bias, {}
 
         return build
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import click
 
 from tfattr import __version__
 from tfattr.cli import inspecting, options, originals, results, running
+from tfattr.cli.quiet import quiet_import
 from tfattr.cli.stopping import Stopped, stoppable
 from tfattr.errors import TfattrError
 
@@ -41,19 +44,21 @@ def main(arguments: list[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
-    with warnings.catch_warnings(), _messages(debug):
+    quiet = nullcontext() if debug else quiet_import()
+    with warnings.catch_warnings(), _messages(debug), quiet:
         if not debug:
             # This process is ours: TensorFlow's start-up chatter and deprecations are of no use to its user.
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings(
-                "ignore", category=UserWarning, module=r"(tensorflow|keras|tf_slim|innvestigate)\b"
+                "ignore", category=UserWarning, module=r"(tensorflow|keras|tf_keras|tf_slim|innvestigate)\b"
             )
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
         warnings.showwarning = _show_warning
         sentence, status = _outcome(arguments, debug)
         if sentence:
             click.echo(sentence, err=True)
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # no traceback of the interpreter's own end
     if status:
         sys.exit(status)
 

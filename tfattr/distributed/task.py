@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -100,6 +101,7 @@ def _trunk(home: str, graph: str) -> Trunk:
     from tfattr.trunk.trunk import Trunk
 
     grow_memory()
+    gc.collect()  # trunks that were dropped go before the next comes
     trunk = Trunk.load(home)
     if trunk.provenance["graph_sha256"] != graph:
         raise WorkersError(f"{home}: found the trunk of another run, expected graph {graph[:12]}...")

@@ -109,7 +109,7 @@ def encode(record: MapRecord) -> bytes:
                 "origin": _bytes(record.origin.encode()),
             }
         )
-    ).SerializeToString()
+    ).SerializeToString(deterministic=True)
 
 
 def decode(data: bytes) -> MapRecord:

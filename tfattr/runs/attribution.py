@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -148,6 +149,7 @@ def attribute_zoo(
             for model in models:
                 bar.set_postfix_str(model.name)
                 _submit(running, model, plan, survey, settings, bar, repair)
+                gc.collect()  # a trunk's graphs refer to each other; left to themselves, several would pile up
         manifest = RunManifest.load(out)
         say_odd(read_back(plan, manifest, models, survey.images, progress))
         return manifest

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import GraphError
-from tfattr.trunk import fold, simplify
+from tfattr.trunk import finite, fold, simplify
 from tfattr.trunk import graph as g
 from tfattr.trunk.inline import inline_functions
+from tfattr.trunk.trust import refuse_kept
 
 TOLERANCE = 1e-4  # of the representation's largest value, float32
 _CHECK_SEED = 20190925
@@ -48,6 +49,7 @@ def assemble(
     feed: Mapping[str, object] | None = None,
     restore: Callable[[g.GraphDef], g.GraphDef] | None = None,
     fold_batch_norm: bool = True,
+    trust: bool = False,
 ) -> Plain:
     """Cut ``graph_def`` between ``input`` and ``output``, freeze, simplify, fold, and check.
 
@@ -61,10 +63,12 @@ def assemble(
         feed: values of further placeholders.
         restore: puts values in place of variables (see :func:`tfattr.trunk.freeze.restore`).
         fold_batch_norm: batch norm given by constants goes into the convolutions.
+        trust: operations that read and write files or run code are let through.
 
     Raises:
-        GraphError: a tensor is not there, the cut graph cannot run, or simplifying changed the
-            representation by more than 1e-4 of its largest value.
+        GraphError: a tensor is not there, the cut graph cannot run, its representation is not finite, or
+            simplifying changed it by more than 1e-4 of its largest value.
+        ModelFileError: the cut graph reaches out (see :mod:`tfattr.trunk.trust`) and ``trust`` is not given.
     """
     input_name, input_port = g.find_tensor(graph_def, input, "input", where)
     output_name, output_port = g.find_tensor(graph_def, output, "output", where)
@@ -79,10 +83,13 @@ def assemble(
         cut, output_name = _own_node(cut, output_name, output_port)
     cut = simplify.set_input(cut, g.join(input_name, input_port), [None, *shape], where)
     cut = simplify.set_placeholders(cut, input_name, feed or {}, where)
+    refuse_kept(cut, where, trust)
+    g.ordered(cut, where)  # loops and missing inputs are said before anything is done with them
     cut = inline_functions(cut, output_name, where)
     if restore is not None:
         cut = restore(cut)
     _refuse_variables(cut, where)
+    g.check_sizes(cut, where)
     cut = simplify.normalise(cut, where)
 
     plain = simplify.resolve_branches(cut, output_name, where)
@@ -99,6 +106,7 @@ def assemble(
     random = np.random.default_rng(_CHECK_SEED).uniform(*bounds, size=(2, *shape)).astype(np.float32)
     before = _reference(cut, output_name, input_name, random, batch, where)
     after = [_run(plain, output_name, input_name, image, where) for image in (random[:1], random[1:])]
+    _refuse_non_finite(plain, input_name, random, before, where)
     deviation = max(relative_difference(a, b) for a, b in zip(after, before))
     if not deviation < TOLERANCE:
         raise GraphError(
@@ -114,6 +122,52 @@ def assemble(
         single=not _independent(plain, output_name, input_name, random, after, where),
         output_shape=tuple(after[0].shape[1:]),
     )
+
+
+def check_plain(plain: Plain, shape: tuple[int, int, int], where: str, trust: bool) -> None:
+    """A graph that was saved as plain is plain: constants and one placeholder that give what they gave.
+
+    Raises:
+        GraphError, ModelFileError: it is not, or reaches out and ``trust`` is not given.
+    """
+    refuse_kept(plain.graph_def, where, trust)
+    g.ordered(plain.graph_def, where)
+    g.check_sizes(plain.graph_def, where)
+    input, _ = g.find_tensor(plain.graph_def, plain.input, "input", where)
+    g.find_tensor(plain.graph_def, plain.output, "output", where)
+    fed = [node for node in plain.graph_def.node if node.op.startswith("Placeholder")]
+    if [node.name for node in fed] != [input] or plain.graph_def.library.function:
+        raise GraphError(
+            f"{where}: the graph has {len(fed)} placeholders and {len(plain.graph_def.library.function)} functions; "
+            "expected one and none, as Trunk.save writes them."
+        )
+    found = _run(
+        simplify.normalise(plain.graph_def, where),
+        g.split(plain.output)[0],
+        input,
+        np.full((1, *shape), 0.5, np.float32),
+        where,
+    )
+    if tuple(found.shape[1:]) != tuple(plain.output_shape):
+        raise GraphError(
+            f"{where}: the graph gives a representation of shape {list(found.shape[1:])}; expected "
+            f"{list(plain.output_shape)}, as it was saved."
+        )
+
+
+def _refuse_non_finite(
+    plain: g.GraphDef, input: str, images: np.ndarray, representations: list[np.ndarray], where: str
+) -> None:
+    for image, representation in zip(images, representations):
+        if np.isfinite(representation).all():
+            continue
+        count = int((~np.isfinite(representation)).sum())
+        first = finite.in_graph(plain, input, image[None])
+        raise GraphError(
+            f"{where}: {count} of the {representation.size} values of the representation are not finite on random "
+            f"pixels; the first tensor that is not: {first or 'none, once batch norm is folded'}. The weights are damaged "
+            "or overflow float32: fetch them again, or choose an output before it."
+        )
 
 
 def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -145,6 +199,11 @@ def _reference(
     """Each image's representation by the graph as given, which may insist on its own batch size."""
     if batch < 2:
         return [_run(graph_def, output, input, image[None], where) for image in images]
+    if batch * images[0].size > g.LARGEST:
+        raise GraphError(
+            f"{where}: the input tensor states a batch of {batch} images, which no machine holds; the file is damaged: "
+            "choose an input tensor behind it, or fetch the file again."
+        )
     filled = np.resize(images, (batch, *images.shape[1:]))
     return list(_run(graph_def, output, input, filled, where)[: len(images), None])
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import ModelFileError
+from tfattr.trunk import bundle
 from tfattr.trunk import graph as g
 
 _REFERENCE_VARIABLES = ("Variable", "VariableV2")  # "Variable" is the legacy op of TF 0.x graphs
@@ -32,11 +33,12 @@ def open_checkpoint(prefix: str) -> tf.train.CheckpointReader:
         raise ModelFileError(
             f"{data[0]}: the data is there but its index {index} is not; put it beside the data."
         )
-    if not os.path.exists(index) and not os.path.isfile(prefix):
+    if not os.path.isfile(index) and not os.path.isfile(prefix):
         raise ModelFileError(
             f"{prefix}: no checkpoint here; expected {os.path.basename(prefix)}.index with its data (V2) "
             "or one file of that name (V1)."
         )
+    bundle.check_checkpoint(prefix)
     try:
         return tf.train.load_checkpoint(prefix)
     except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:

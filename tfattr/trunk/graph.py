@@ -164,8 +164,11 @@ def redirected(graph_def: GraphDef, new: Mapping[str, str]) -> GraphDef:
     """A copy in which whoever took the tensor ``old`` takes ``new[old]`` (both as :func:`join` spells)."""
 
     def final(ref: str) -> str:
+        first, steps = ref, 0
         while ref in new:
-            ref = new[ref]
+            ref, steps = new[ref], steps + 1
+            if steps > len(new):
+                raise GraphError(f"the graph loops through {first!r}; a trunk is a graph without loops.")
         return ref
 
     result = GraphDef(versions=graph_def.versions, library=graph_def.library)
@@ -175,6 +178,63 @@ def redirected(graph_def: GraphDef, new: Mapping[str, str]) -> GraphDef:
         del copy.input[:]
         copy.input.extend(final(join(*split(ref))) for ref in node.input)
     return result
+
+
+LARGEST = 1 << 28  # values of one tensor, for one image: 1 GiB of float32; the originals stay below 2**25
+
+
+def check_sizes(graph_def: GraphDef, where: str) -> None:
+    """Constants hold what they state, and none states more than fits a protocol buffer.
+
+    A few bytes can state a constant of any size, all of one value.
+
+    Raises:
+        GraphError: a constant states a size that is negative, too large, or not that of its content.
+    """
+    for node in graph_def.node:
+        if node.op != "Const":
+            continue
+        tensor = node.attr["value"].tensor
+        sides = [dimension.size for dimension in tensor.tensor_shape.dim]
+        count = 1
+        for side in sides:
+            count *= side
+        try:
+            dtype = tf.as_dtype(tensor.dtype)
+        except TypeError:
+            dtype = None
+        content = len(tensor.tensor_content)
+        if (
+            tensor.tensor_shape.unknown_rank
+            or any(side < 0 for side in sides)
+            or count > 2 * LARGEST
+            or dtype is None
+            or (content and content != count * dtype.size)
+        ):
+            raise GraphError(
+                f"{where}: the constant {node.name!r} states the shape {sides} and holds {content} bytes; the file is "
+                "damaged: fetch or freeze it again."
+            )
+
+
+def check_shapes(graph: tf.Graph) -> None:
+    """No tensor of an imported graph is known to have more than ``LARGEST`` values for one image.
+
+    Raises:
+        GraphError: one is.
+    """
+    for operation in graph.get_operations():
+        for tensor in operation.outputs:
+            if tensor.shape.rank is None:
+                continue
+            count = 1
+            for side in tensor.shape:
+                count *= 1 if side is None else side
+            if count > LARGEST:
+                raise GraphError(
+                    f"the tensor {tensor.name!r} would have the shape {tensor.shape}, {count:,} values; expected at most "
+                    f"{LARGEST:,} for one image: feed smaller images, or choose an output before it."
+                )
 
 
 LARGE = 16 << 20  # bytes: the fully connected layers of VGG and FCN, no convolution of the other originals
@@ -206,6 +266,7 @@ def run(graph_def: GraphDef, tensors: Sequence[str], feeds: Mapping[str, np.ndar
     fed = {_port(ref): array for ref, array in {**large, **feeds}.items()}
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(light, name="")
+        check_shapes(graph)
         with tf.compat.v1.Session(graph=graph, config=_unoptimised()) as session:
             return session.run([_port(ref) for ref in tensors], fed)
 

@@ -21,6 +21,7 @@ def inline_functions(graph_def: g.GraphDef, output: str, where: str) -> g.GraphD
     Raises:
         GraphError: a branch is chosen by the data, or the output itself is a call.
     """
+    g.check_sizes(graph_def, where)  # a branch on a constant is decided by running it
     while True:
         calls = [node for node in graph_def.node if node.op in _CALLS or node.op in _BRANCHES]
         if not calls:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfattr.errors import ModelFileError
 from tfattr.trunk import freeze, tf1
 from tfattr.trunk import graph as g
+from tfattr.trunk.guard import one_sentence
 
 _INPUTS = ("Placeholder", "PlaceholderWithDefault", "IteratorGetNext", "QueueDequeueManyV2", "QueueDequeueV2")
 _LAYERS = (
@@ -42,27 +43,34 @@ class Inspection:
     variables: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
-def inspect(path: str | os.PathLike[str]) -> Inspection:
+def inspect(path: str | os.PathLike[str], *, trust: bool = False) -> Inspection:
     """List what a model file holds; the kind is told by the name and what lies beside it.
 
+    ``trust``: also load SavedModels and Keras files that would run code or touch other files.
+
     Raises:
-        ModelFileError: the file is missing, damaged or of no kind that is known.
+        ModelFileError: the file is missing, damaged, of no kind that is known, or needs ``trust``.
     """
     path = os.fspath(path)
+    with one_sentence(path):
+        return _inspect(path, trust)
+
+
+def _inspect(path: str, trust: bool) -> Inspection:
     if os.path.isdir(path):
-        return _saved_model(path)
+        return _saved_model(path, trust)
     if path.endswith((".pb", ".pbtxt")):
         return _graph(path, "frozen_graph", tf1.read_graph(path))
     if path.endswith(".meta"):
         return _graph(path, "meta_graph", tf1.read_meta_graph(path))
     if path.endswith((".h5", ".hdf5", ".keras")):
-        return _keras(path)
+        return _keras(path, trust)
     if path.endswith(".index") or os.path.exists(path + ".index"):
         return _index(path)
     if os.path.isfile(path) or ".data-" in os.path.basename(path):
         return _checkpoint(path)
     if os.path.exists(path + ".meta"):
-        return inspect(path + ".meta")
+        return _inspect(path + ".meta", trust)
     raise ModelFileError(
         f"{path}: no such model file; expected a .pb, .pbtxt, .meta, .index, .h5 or .keras file, a checkpoint's "
         "prefix, or a SavedModel folder."
@@ -90,7 +98,7 @@ def _static_shapes(graph_def: g.GraphDef) -> dict[str, str]:
     try:
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(graph_def, name="")
-    except (ValueError, tf.errors.OpError, KeyError):
+    except (ValueError, TypeError, tf.errors.OpError, KeyError):
         return {}
     shapes = {}
     for operation in graph.get_operations():
@@ -114,13 +122,7 @@ def _dtype(node: g.NodeDef) -> str:
 def _index(path: str) -> Inspection:
     """A V2 checkpoint by its index alone: names and shapes need no data."""
     prefix = path[: -len(".index")] if path.endswith(".index") else path
-    try:
-        reader = tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise ModelFileError(
-            f"{prefix}.index: not a readable checkpoint index ({g.reason(error)}); copy it again."
-        ) from error
-    return _variables(prefix, reader)
+    return _variables(prefix, freeze.open_checkpoint(prefix))
 
 
 def _checkpoint(path: str) -> Inspection:
@@ -134,12 +136,12 @@ def _variables(path: str, reader: tf.train.CheckpointReader) -> Inspection:
     )
 
 
-def _saved_model(path: str) -> Inspection:
+def _saved_model(path: str, trust: bool) -> Inspection:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     from tfattr.trunk import tf2
 
-    loaded = tf2.load_saved_model(path)
+    loaded = tf2.load_saved_model(path, trust)
     for key in ("serving_default", *loaded.signatures):
         if key in loaded.signatures:
             frozen = convert_variables_to_constants_v2(loaded.signatures[key], lower_control_flow=True)
@@ -149,10 +151,10 @@ def _saved_model(path: str) -> Inspection:
     )
 
 
-def _keras(path: str) -> Inspection:
+def _keras(path: str, trust: bool) -> Inspection:
     from tfattr.trunk import tf2
 
-    model = tf2.load_keras(path)
+    model = tf2.load_keras(path, trust)
     return Inspection(
         path,
         "keras",

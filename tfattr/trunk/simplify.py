@@ -105,6 +105,7 @@ def normalise(graph_def: g.GraphDef, where: str) -> g.GraphDef:
     try:
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(light, name="")
+            g.check_shapes(graph)
             written = graph.as_graph_def()
         return g.replaced(written, {name: g.constant(name, array) for name, array in large.items()})
     except (ValueError, tf.errors.OpError, KeyError) as error:

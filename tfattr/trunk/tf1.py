@@ -14,6 +14,7 @@ from tfattr.errors import GraphError, ModelFileError
 from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
 from tfattr.trunk.assemble import assemble
+from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.preprocessing import Preprocessing
 
 
@@ -27,24 +28,27 @@ def from_frozen_graph(
     *,
     feed: Mapping[str, object] | None,
     fold_batch_norm: bool,
+    trust: bool,
 ) -> Any:
     """See :meth:`tfattr.trunk.Trunk.from_frozen_graph`.
 
     Raises:
-        ModelFileError: the file is missing, cut short or no GraphDef.
+        ModelFileError: the file is missing, cut short or no GraphDef, or touches files (and ``trust`` is not given).
         GraphError: a tensor is not there or the graph cannot be cut.
     """
     path = os.fspath(path)
-    plain = assemble(
-        read_graph(path),
-        input,
-        output,
-        (*preprocessing.size, preprocessing.channels),
-        preprocessing.bounds,
-        path,
-        feed=feed,
-        fold_batch_norm=fold_batch_norm,
-    )
+    with one_sentence(path):
+        plain = assemble(
+            read_graph(path),
+            input,
+            output,
+            (*preprocessing.size, preprocessing.channels),
+            preprocessing.bounds,
+            path,
+            feed=feed,
+            fold_batch_norm=fold_batch_norm,
+            trust=trust,
+        )
     digest = freeze.sha256([path])
     return cls(
         name or Path(path).stem,
@@ -64,6 +68,7 @@ def from_meta_graph(
     *,
     feed: Mapping[str, object] | None,
     fold_batch_norm: bool,
+    trust: bool,
 ) -> Any:
     """See :meth:`tfattr.trunk.Trunk.from_meta_graph`.
 
@@ -72,22 +77,25 @@ def from_meta_graph(
     ``Variable`` op too) are read by name.
 
     Raises:
-        ModelFileError: the ``.meta`` or the checkpoint is missing, damaged, or they do not belong together.
+        ModelFileError: the ``.meta`` or the checkpoint is missing, damaged, or they do not belong together, or the
+            graph touches files (and ``trust`` is not given).
         GraphError: a tensor is not there or the graph cannot be cut.
     """
     prefix = os.fspath(prefix)
     prefix = prefix[: -len(".meta")] if prefix.endswith(".meta") else prefix
-    plain = assemble(
-        read_meta_graph(prefix + ".meta"),
-        input,
-        output,
-        (*preprocessing.size, preprocessing.channels),
-        preprocessing.bounds,
-        prefix,
-        feed=feed,
-        restore=lambda graph_def: freeze.restore(graph_def, prefix),
-        fold_batch_norm=fold_batch_norm,
-    )
+    with one_sentence(prefix):
+        plain = assemble(
+            read_meta_graph(prefix + ".meta"),
+            input,
+            output,
+            (*preprocessing.size, preprocessing.channels),
+            preprocessing.bounds,
+            prefix,
+            feed=feed,
+            restore=lambda graph_def: freeze.restore(graph_def, prefix),
+            fold_batch_norm=fold_batch_norm,
+            trust=trust,
+        )
     return cls(name or Path(prefix).name, plain, preprocessing, _provenance("meta_graph", prefix))
 
 
@@ -100,6 +108,7 @@ def from_checkpoint(
     name: str | None,
     *,
     fold_batch_norm: bool,
+    trust: bool,
 ) -> Any:
     """See :meth:`tfattr.trunk.Trunk.from_checkpoint`.
 
@@ -109,18 +118,22 @@ def from_checkpoint(
     """
     prefix = os.fspath(prefix)
     shape = (*preprocessing.size, preprocessing.channels)
-    freeze.open_checkpoint(prefix)  # a missing file is said before seconds go into building
+    with one_sentence(prefix):
+        freeze.open_checkpoint(prefix)  # a missing file is said before seconds go into building
+    # Outside: the builder is the user's code, whose own errors are not the file's.
     graph_def, input_name, output_name = build_graph(build, shape, output, prefix)
-    plain = assemble(
-        graph_def,
-        input_name,
-        output_name,
-        shape,
-        preprocessing.bounds,
-        prefix,
-        restore=lambda graph_def: freeze.restore(graph_def, prefix),
-        fold_batch_norm=fold_batch_norm,
-    )
+    with one_sentence(prefix):
+        plain = assemble(
+            graph_def,
+            input_name,
+            output_name,
+            shape,
+            preprocessing.bounds,
+            prefix,
+            restore=lambda graph_def: freeze.restore(graph_def, prefix),
+            fold_batch_norm=fold_batch_norm,
+            trust=trust,
+        )
     return cls(name or Path(prefix).name, plain, preprocessing, _provenance("checkpoint", prefix))
 
 
@@ -192,6 +205,8 @@ def read_meta_graph(path: str) -> g.GraphDef:
 
 
 def _read(path: str) -> bytes:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ModelFileError(f"{path}: is no plain file; expected a file with a graph.")
     try:
         return Path(path).read_bytes()
     except OSError as error:

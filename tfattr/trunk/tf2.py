@@ -15,10 +15,11 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tfattr.compat.keras import keras, keras_3, keras_of, saved_by
-from tfattr.errors import GraphError, ModelFileError
-from tfattr.trunk import freeze
+from tfattr.errors import GraphError, ModelFileError, TfattrError
+from tfattr.trunk import freeze, keras_code, saved_code
 from tfattr.trunk import graph as g
 from tfattr.trunk.assemble import assemble
+from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.preprocessing import Preprocessing
 
 
@@ -30,6 +31,7 @@ def from_keras(
     name: str | None,
     *,
     fold_batch_norm: bool,
+    trust: bool,
 ) -> Any:
     """See :meth:`tfattr.trunk.Trunk.from_keras`.
 
@@ -38,13 +40,15 @@ def from_keras(
     representation; None takes the model's.
 
     Raises:
-        ModelFileError: the file is missing, damaged or holds weights without a model.
+        ModelFileError: the file is missing, damaged, holds weights without a model, or code or links to other files
+            (and ``trust`` is not given).
         GraphError: no such layer, or the model does not take one batch of images of this size.
     """
     source, where = "keras", "Keras model"
     if isinstance(model, (str, os.PathLike)):
         where = os.fspath(model)
-        model = load_keras(where)
+        with one_sentence(where):
+            model = load_keras(where, trust)
     made_of = keras_of(model)
     if made_of is None:
         raise GraphError(
@@ -73,7 +77,10 @@ def from_keras(
     for weights in cut.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())
     provenance = {"source": source, "path": where, "layer": layer, "weights_sha256": digest.hexdigest()}
-    return _from_function(cls, call, name or model.name, where, preprocessing, provenance, fold_batch_norm)
+    with one_sentence(where):
+        return _from_function(
+            cls, call, name or model.name, where, preprocessing, provenance, fold_batch_norm, trust
+        )
 
 
 def from_saved_model(
@@ -86,32 +93,36 @@ def from_saved_model(
     name: str | None,
     *,
     fold_batch_norm: bool,
+    trust: bool,
 ) -> Any:
     """See :meth:`tfattr.trunk.Trunk.from_saved_model`.
 
     Raises:
-        ModelFileError: the folder is no SavedModel, or a damaged one.
+        ModelFileError: the folder is no SavedModel, a damaged one, or one that touches files (and ``trust`` is not
+            given).
         GraphError: no such signature, output or tensor.
     """
     path = os.fspath(path)
-    loaded = load_saved_model(path)
-    if signature not in loaded.signatures:
-        raise GraphError(
-            f"{path}: no signature {signature!r}; the SavedModel has {', '.join(loaded.signatures) or 'none'}."
+    with one_sentence(path):
+        loaded = load_saved_model(path, trust)
+        if signature not in loaded.signatures:
+            raise GraphError(
+                f"{path}: no signature {signature!r}; the SavedModel has {', '.join(loaded.signatures) or 'none'}."
+            )
+        function = loaded.signatures[signature]
+        provenance = {"source": "saved_model", "path": path, "weights_sha256": _folder_sha256(path)}
+        return _from_signature(
+            cls,
+            function,
+            input,
+            output,
+            name or Path(path).name,
+            path,
+            preprocessing,
+            provenance,
+            fold_batch_norm,
+            trust,
         )
-    function = loaded.signatures[signature]
-    provenance = {"source": "saved_model", "path": path, "weights_sha256": _folder_sha256(path)}
-    return _from_signature(
-        cls,
-        function,
-        input,
-        output,
-        name or Path(path).name,
-        path,
-        preprocessing,
-        provenance,
-        fold_batch_norm,
-    )
 
 
 def from_hub(
@@ -122,6 +133,7 @@ def from_hub(
     name: str | None,
     *,
     fold_batch_norm: bool,
+    trust: bool,
 ) -> Any:
     """See :meth:`tfattr.trunk.Trunk.from_hub`.
 
@@ -137,7 +149,10 @@ def from_hub(
     handle = os.fspath(handle)
     try:
         path = hub.resolve(handle)
-        loaded = hub.load(handle)
+        saved_code.check_saved_model(path, trust)
+        loaded = hub.load(path)
+    except TfattrError as error:
+        raise ModelFileError(str(error) if handle in str(error) else f"{handle}: {error}") from error
     except Exception as error:  # tensorflow-hub lets errors of urllib, tarfile and TensorFlow through
         raise ModelFileError(
             f"{handle}: tensorflow-hub cannot load this module ({g.reason(error)}); expected the folder, archive URL "
@@ -153,22 +168,33 @@ def from_hub(
             except (TypeError, ValueError):
                 return loaded(x)
 
-        return _from_function(
-            cls, tf.function(call), name, handle, preprocessing, provenance, fold_batch_norm, output
-        )
-    for key in ("default", "serving_default", *loaded.signatures):
-        if key in loaded.signatures:
-            return _from_signature(
+        with one_sentence(handle):
+            return _from_function(
                 cls,
-                loaded.signatures[key],
-                None,
-                output,
+                tf.function(call),
                 name,
                 handle,
                 preprocessing,
                 provenance,
                 fold_batch_norm,
+                trust,
+                output,
             )
+    for key in ("default", "serving_default", *loaded.signatures):
+        if key in loaded.signatures:
+            with one_sentence(handle):
+                return _from_signature(
+                    cls,
+                    loaded.signatures[key],
+                    None,
+                    output,
+                    name,
+                    handle,
+                    preprocessing,
+                    provenance,
+                    fold_batch_norm,
+                    trust,
+                )
     raise GraphError(
         f"{handle}: the module can neither be called nor has it a signature; expected a module that maps "
         "a batch of images to features."
@@ -185,6 +211,7 @@ def _from_signature(
     preprocessing: Preprocessing,
     provenance: dict[str, Any],
     fold_batch_norm: bool,
+    trust: bool,
 ) -> Any:
     outputs = function.structured_outputs
     keys = sorted(outputs)
@@ -213,6 +240,7 @@ def _from_signature(
         preprocessing,
         provenance,
         fold_batch_norm,
+        trust,
     )
 
 
@@ -224,6 +252,7 @@ def _from_function(
     preprocessing: Preprocessing,
     provenance: dict[str, Any],
     fold_batch_norm: bool,
+    trust: bool,
     output: str | None = None,
 ) -> Any:
     spec = tf.TensorSpec([None, *preprocessing.size, preprocessing.channels], tf.float32)
@@ -262,6 +291,7 @@ def _from_function(
         preprocessing,
         provenance,
         fold_batch_norm,
+        trust,
     )
 
 
@@ -275,6 +305,7 @@ def _assembled(
     preprocessing: Preprocessing,
     provenance: dict[str, Any],
     fold_batch_norm: bool,
+    trust: bool,
 ) -> Any:
     plain = assemble(
         frozen.graph.as_graph_def(),
@@ -284,17 +315,22 @@ def _assembled(
         preprocessing.bounds,
         where,
         fold_batch_norm=fold_batch_norm,
+        trust=trust,
     )
     return cls(name, plain, preprocessing, provenance)
 
 
-def load_keras(path: str) -> Any:
+def load_keras(path: str, trust: bool = False) -> Any:
     """A saved Keras model, loaded by the Keras, legacy or 3, that saved it.
 
-    ModelFileError if the file is missing, damaged, holds weights alone or needs a Keras that is not installed.
+    ``trust``: code in it (Lambda layers) may run. ModelFileError if the file is missing, damaged, holds weights alone,
+    needs a Keras that is not installed, or trust.
     """
     if not os.path.exists(path):
         raise ModelFileError(f"{path}: no such file; expected a saved Keras model (.h5, .keras or a folder).")
+    if os.path.isdir(path):
+        saved_code.check_saved_model(path, trust)
+    keras_code.check_keras(path, trust)
     version = saved_by(path) or "2"
     loader = keras_3() if version.startswith("3.") else keras
     if loader is None:
@@ -303,7 +339,7 @@ def load_keras(path: str) -> Any:
             "TensorFlow 2.16 or later, or export it there (model.export) and use Trunk.from_saved_model."
         )
     try:
-        return loader.models.load_model(path, compile=False)
+        return loader.models.load_model(path, compile=False, safe_mode=not trust)
     except Exception as error:  # h5py, zipfile, json and Keras each raise their own
         raise ModelFileError(
             f"{path}: Keras cannot load a model from it ({g.reason(error)}); expected a whole saved model. A file of "
@@ -311,10 +347,16 @@ def load_keras(path: str) -> Any:
         ) from error
 
 
-def load_saved_model(path: str) -> Any:
-    """A loaded SavedModel; ModelFileError if the folder is none or a damaged one."""
+def load_saved_model(path: str, trust: bool = False) -> Any:
+    """A loaded SavedModel; ModelFileError if the folder is none, a damaged one, or touches files while it loads.
+
+    ``trust``: it may.
+    """
     try:
+        saved_code.check_saved_model(path, trust)
         return tf.saved_model.load(path)
+    except TfattrError:
+        raise
     except Exception as error:  # OSError, ValueError, tf.errors and protobuf's own, by what is damaged
         raise ModelFileError(
             f"{path}: not a whole SavedModel ({g.reason(error)}); expected a folder with saved_model.pb and variables/."

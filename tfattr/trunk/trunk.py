@@ -16,7 +16,8 @@ import tensorflow as tf
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.records.whole import whole_file
 from tfattr.trunk import graph as g
-from tfattr.trunk.assemble import Plain
+from tfattr.trunk.assemble import Plain, check_plain
+from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.preprocessing import Preprocessing
 
 _GRAPH_FILE, _CARD_FILE = "trunk.pb", "trunk.json"
@@ -29,6 +30,9 @@ class Trunk:
     Nothing behind a Trunk knows which kind of file it came from: make one with :meth:`from_frozen_graph`,
     :meth:`from_meta_graph`, :meth:`from_checkpoint`, :meth:`from_keras`, :meth:`from_saved_model` or
     :meth:`from_hub`.
+
+    Model files are taken for hostile: one that would run code (Lambda layers) or whose kept part reads or writes other
+    files is refused with a ModelFileError that says so, unless the door is given ``trust=True``.
 
     Attributes:
         name: how matrices and figures call the model.
@@ -151,13 +155,20 @@ class Trunk:
         _write_whole(directory / _CARD_FILE, (json.dumps(card, indent=2, sort_keys=True) + "\n").encode())
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str]) -> Trunk:
-        """Read what :meth:`save` wrote.
+    def load(cls, directory: str | os.PathLike[str], *, trust: bool = False) -> Trunk:
+        """Read what :meth:`save` wrote; it is run once on a grey image.
 
         Raises:
-            ModelFileError: a file is missing or damaged (the graph's sha256 is compared).
+            ModelFileError: a file is missing or damaged (the graph's sha256 is compared), or the graph touches files
+                (and ``trust`` is not given).
+            GraphError: the graph is not the one that was saved.
         """
         directory = Path(directory)
+        with one_sentence(os.fspath(directory)):
+            return cls._loaded(directory, trust)
+
+    @classmethod
+    def _loaded(cls, directory: Path, trust: bool) -> Trunk:
         try:
             card = json.loads((directory / _CARD_FILE).read_text("utf-8"))
             serialized = (directory / _GRAPH_FILE).read_bytes()
@@ -182,9 +193,12 @@ class Trunk:
             card["single"],
             tuple(card["output_shape"]),
         )
-        return cls(card["name"], plain, Preprocessing.from_dict(card["preprocessing"]), card["provenance"])
+        preprocessing = Preprocessing.from_dict(card["preprocessing"])
+        check_plain(plain, (*preprocessing.size, preprocessing.channels), os.fspath(directory), trust)
+        return cls(str(card["name"]), plain, preprocessing, card["provenance"])
 
-    # The doors. Their modules are imported on use: each brings its own dependency.
+    # The doors. Their modules are imported on use: each brings its own dependency. ``trust`` lets a file do what it is
+    # refused otherwise: run code (Lambda layers), or hold operations that read and write other files.
 
     @classmethod
     def from_frozen_graph(
@@ -197,12 +211,21 @@ class Trunk:
         name: str | None = None,
         feed: Mapping[str, object] | None = None,
         fold_batch_norm: bool = True,
+        trust: bool = False,
     ) -> Trunk:
         """From a frozen GraphDef, binary ``.pb`` or text ``.pbtxt``. See :mod:`tfattr.trunk.tf1`."""
         from tfattr.trunk import tf1
 
         return tf1.from_frozen_graph(
-            cls, path, input, output, preprocessing, name, feed=feed, fold_batch_norm=fold_batch_norm
+            cls,
+            path,
+            input,
+            output,
+            preprocessing,
+            name,
+            feed=feed,
+            fold_batch_norm=fold_batch_norm,
+            trust=trust,
         )
 
     @classmethod
@@ -216,12 +239,21 @@ class Trunk:
         name: str | None = None,
         feed: Mapping[str, object] | None = None,
         fold_batch_norm: bool = True,
+        trust: bool = False,
     ) -> Trunk:
         """From a TF1 checkpoint with its own ``.meta``, training graphs included. See :mod:`tfattr.trunk.tf1`."""
         from tfattr.trunk import tf1
 
         return tf1.from_meta_graph(
-            cls, prefix, input, output, preprocessing, name, feed=feed, fold_batch_norm=fold_batch_norm
+            cls,
+            prefix,
+            input,
+            output,
+            preprocessing,
+            name,
+            feed=feed,
+            fold_batch_norm=fold_batch_norm,
+            trust=trust,
         )
 
     @classmethod
@@ -234,6 +266,7 @@ class Trunk:
         preprocessing: Preprocessing,
         name: str | None = None,
         fold_batch_norm: bool = True,
+        trust: bool = False,
     ) -> Trunk:
         """From a TF1 checkpoint, V1 or V2, by variable name into the graph that ``build`` makes.
 
@@ -246,7 +279,7 @@ class Trunk:
         from tfattr.trunk import tf1
 
         return tf1.from_checkpoint(
-            cls, prefix, build, output, preprocessing, name, fold_batch_norm=fold_batch_norm
+            cls, prefix, build, output, preprocessing, name, fold_batch_norm=fold_batch_norm, trust=trust
         )
 
     @classmethod
@@ -258,11 +291,14 @@ class Trunk:
         preprocessing: Preprocessing,
         name: str | None = None,
         fold_batch_norm: bool = True,
+        trust: bool = False,
     ) -> Trunk:
         """From a (legacy) Keras model or its saved file, cut at ``layer``'s output. See :mod:`tfattr.trunk.tf2`."""
         from tfattr.trunk import tf2
 
-        return tf2.from_keras(cls, model, layer, preprocessing, name, fold_batch_norm=fold_batch_norm)
+        return tf2.from_keras(
+            cls, model, layer, preprocessing, name, fold_batch_norm=fold_batch_norm, trust=trust
+        )
 
     @classmethod
     def from_saved_model(
@@ -275,12 +311,21 @@ class Trunk:
         preprocessing: Preprocessing,
         name: str | None = None,
         fold_batch_norm: bool = True,
+        trust: bool = False,
     ) -> Trunk:
         """From a SavedModel's signature; ``output`` is one of its outputs or a tensor name. See :mod:`tfattr.trunk.tf2`."""
         from tfattr.trunk import tf2
 
         return tf2.from_saved_model(
-            cls, path, input, output, signature, preprocessing, name, fold_batch_norm=fold_batch_norm
+            cls,
+            path,
+            input,
+            output,
+            signature,
+            preprocessing,
+            name,
+            fold_batch_norm=fold_batch_norm,
+            trust=trust,
         )
 
     @classmethod
@@ -292,11 +337,14 @@ class Trunk:
         preprocessing: Preprocessing,
         name: str | None = None,
         fold_batch_norm: bool = True,
+        trust: bool = False,
     ) -> Trunk:
         """From a TensorFlow Hub module, by path or URL. See :mod:`tfattr.trunk.tf2`."""
         from tfattr.trunk import tf2
 
-        return tf2.from_hub(cls, handle, output, preprocessing, name, fold_batch_norm=fold_batch_norm)
+        return tf2.from_hub(
+            cls, handle, output, preprocessing, name, fold_batch_norm=fold_batch_norm, trust=trust
+        )
 
 
 def _serialized(graph_def: g.GraphDef) -> bytes:

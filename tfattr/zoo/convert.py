@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import ModelFileError
+from tfattr.trunk.freeze import open_checkpoint
+from tfattr.trunk.guard import one_sentence
 from tfattr.zoo import safe_pickle
 from tfattr.zoo.tinyface import EPSILON, norm_name
 
@@ -27,16 +29,17 @@ def read(family: str, path: str | os.PathLike[str]) -> Tensors:
     Raises ModelFileError where the file is another's, damaged, or a pickle that holds more than arrays.
     """
     path = os.fspath(path)
-    if family == "fcrn":
-        return fcrn(safe_pickle.load_npy(path), path)
-    if path.lower().endswith(".mat"):
-        return tinyface(*read_mat(path), path)
-    content = safe_pickle.load(path)
-    if not isinstance(content, (list, tuple)) or len(content) != 2 or not isinstance(content[1], dict):
-        raise ModelFileError(
-            f"{path}: expected the Tiny Face port's list of two dictionaries, blocks and weights."
-        )
-    return tinyface(content[1], {}, path)
+    with one_sentence(path):
+        if family == "fcrn":
+            return fcrn(safe_pickle.load_npy(path), path)
+        if path.lower().endswith(".mat"):
+            return tinyface(*read_mat(path), path)
+        content = safe_pickle.load(path)
+        if not isinstance(content, (list, tuple)) or len(content) != 2 or not isinstance(content[1], dict):
+            raise ModelFileError(
+                f"{path}: expected the Tiny Face port's list of two dictionaries, blocks and weights."
+            )
+        return tinyface(content[1], {}, path)
 
 
 def fcrn(layers: Any, where: str) -> Tensors:
@@ -144,7 +147,8 @@ def write_checkpoint(tensors: Mapping[str, np.ndarray], prefix: str | os.PathLik
 
 def stored_mean(prefix: str | os.PathLike[str]) -> tuple[float, ...] | None:
     """The mean pixel that a converted checkpoint carries, or None."""
-    reader = tf.train.load_checkpoint(os.fspath(prefix))
-    if not reader.has_tensor(MEAN_NAME):
-        return None
-    return tuple(float(value) for value in reader.get_tensor(MEAN_NAME))
+    with one_sentence(os.fspath(prefix)):
+        reader = open_checkpoint(os.fspath(prefix))
+        if not reader.has_tensor(MEAN_NAME):
+            return None
+        return tuple(float(value) for value in reader.get_tensor(MEAN_NAME))

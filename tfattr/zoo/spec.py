@@ -40,6 +40,8 @@ class ModelSpec:
         cut: ``input``, ``output``, ``layer``, ``signature``, ``feed``, ``fold_batch_norm``, as given.
         task: what the model was trained for.
         group: ``2D``, ``3D``, ``geometric``, ``semantic`` or any other word that figures colour by.
+        trust: the model may run code: its builder may be a function of any module, its file may hold Lambda layers or
+            operations that touch files. Never read from the zoo file, whose author would be the one to trust.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ModelSpec:
     cut: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     task: str | None = None
     group: str | None = None
+    trust: bool = False
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], where: str, folder: Path) -> ModelSpec:
@@ -95,19 +98,29 @@ class ModelSpec:
             group=table.get("group"),
         )
 
+    def trusted(self) -> ModelSpec:
+        """The same with ``trust``."""
+        return dataclasses.replace(self, trust=True)
+
     def load(self) -> Trunk:
         """The model as a Trunk.
 
         Raises:
+            SettingsError: the builder is no family and the spec is not ``trusted()``.
             ModelFileError, GraphError: see the doors of :class:`tfattr.trunk.Trunk`.
         """
         from tfattr.trunk.trunk import Trunk
 
         if self.source == "trunk":
-            trunk = Trunk.load(self.path)
+            trunk = Trunk.load(self.path, trust=self.trust)
             trunk.name = self.name
             return trunk
-        common: dict[str, Any] = {"preprocessing": self.preprocessing, "name": self.name, **self.cut}
+        common: dict[str, Any] = {
+            "preprocessing": self.preprocessing,
+            "name": self.name,
+            "trust": self.trust,
+            **self.cut,
+        }
         if self.source == "checkpoint":
             build, output = self._build()
             common.setdefault("output", output)
