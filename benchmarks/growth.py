@@ -72,7 +72,7 @@ def measured(images: int, models: int) -> dict[str, float]:
     return json.loads(told.stdout.splitlines()[-1])
 
 
-def affinity_per_image(models: int, images: int = 3) -> float:
+def affinity_per_image(models: int, images: int = 10) -> float:
     """Processor seconds that an image costs the affinity of one method, maps of 256 x 256 in memory."""
     import numpy as np
 
