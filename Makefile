@@ -54,7 +54,7 @@ format: venv
 
 # The real networks and photographs of the development data (not part of the package).
 real: venv
-	PYTHONPATH=tests/real $(BIN)/tfattr run tests/real/zoo.toml --probe $(SHARED)/real/probe/coco --out out/real
+	PYTHONPATH=tests/real $(BIN)/tfattr run tests/real/zoo.toml --trust --probe $(SHARED)/real/probe/coco --out out/real
 
 bench: venv
 	$(BIN)/python benchmarks/attribution.py

@@ -12,12 +12,13 @@ _MOST = 40
 @click.command()
 @click.argument("file", type=click.Path())
 @options.debug
+@options.trust
 @click.option("--all", "everything", is_flag=True, help="List everything, not the last 40 layers.")
-def inspect(file: str, everything: bool, debug: bool) -> None:
+def inspect(file: str, everything: bool, trust: bool, debug: bool) -> None:
     """List a model file's inputs, candidate layers, operations, shapes: what --input and --output can name."""
     from tfattr.trunk.inspect import inspect as look
 
-    found = look(file)
+    found = look(file, trust=trust)
     click.echo(f"{found.path}: {found.kind}")
     _table("inputs", found.inputs, everything)
     _table("candidate layers, in order of computation", found.layers, everything)

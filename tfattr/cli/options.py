@@ -13,6 +13,11 @@ from tfattr.attribution.settings import ENGINES, PAPER_METHODS, TARGETS
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 debug: Decorator = click.option("--debug", is_flag=True, help="Show tracebacks and TensorFlow's messages.")
+trust: Decorator = click.option(
+    "--trust",
+    is_flag=True,
+    help="Load models that run code or touch files: Lambda layers, file operations, builders of other modules.",
+)
 quiet: Decorator = click.option("--quiet", is_flag=True, help="No progress bars.")
 
 
@@ -93,6 +98,7 @@ attribution = together(
         help="For built-in zoos of originals: every model sees the same centre square, or the whole picture.",
     ),
     click.option("--models", callback=names, help="Only these models of the zoo, with commas."),
+    trust,
     click.option(
         "--representations/--no-representations",
         default=True,

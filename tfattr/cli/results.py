@@ -66,9 +66,12 @@ def tree(run: str, method: str, linkage: str, newick: bool, debug: bool) -> None
     metavar="MODEL",
     help="Add this model to the run and rank the others for it: a saved trunk's folder, ZOO:NAME, or an original.",
 )
+@options.trust
 @options.quiet
 @options.debug
-def rank(run: str, target: str | None, method: str, query: str | None, quiet: bool, debug: bool) -> None:
+def rank(
+    run: str, target: str | None, method: str, query: str | None, trust: bool, quiet: bool, debug: bool
+) -> None:
     """The models of RUN as sources for the model TARGET, best first, with 95 % intervals over probe images.
 
     With --query a model joins the run: its maps are computed, those of the others are only read.
@@ -81,7 +84,7 @@ def rank(run: str, target: str | None, method: str, query: str | None, quiet: bo
         from tfattr.zoo.query import find_model
 
         spec = find_model(query)
-        add_model(run, spec, progress=not quiet)
+        add_model(run, spec.trusted() if trust else spec, progress=not quiet)
         target = spec.name
     for place, source in enumerate(rank_sources(run, target, method), 1):
         low, high = source.interval

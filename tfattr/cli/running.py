@@ -85,6 +85,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
     from tfattr.zoo.file import open_zoo
 
     opened = open_zoo(zoo, settings["crop"]).only(settings["models"])
+    opened = opened.trusted() if settings["trust"] else opened
     attribution = AttributionSettings(
         methods=settings["methods"],
         engine=settings["lrp_engine"],
@@ -160,6 +161,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
 @click.option("--epsilon", type=float, default=1e-4, show_default=True, help="Stabiliser of elrp.")
 @click.option("--crop", type=click.Choice(["square", "native"]), default="square", show_default=True)
 @click.option("--models", callback=options.names, help="Only these models of the zoo, with commas.")
+@options.trust
 @options.quiet
 @options.debug
 def reproduce(zoo: str, out: str, **settings: Any) -> None:
@@ -172,8 +174,9 @@ def reproduce(zoo: str, out: str, **settings: Any) -> None:
     from tfattr.runs.reproducing import reproduce as make
     from tfattr.zoo.file import open_zoo
 
+    opened = open_zoo(zoo, settings["crop"]).only(settings["models"])
     study, evaluation = make(
-        open_zoo(zoo, settings["crop"]).only(settings["models"]),
+        opened.trusted() if settings["trust"] else opened,
         out,
         probes=settings["probes"],
         roots=_roots(settings["roots"]),

@@ -46,6 +46,10 @@ class Zoo:
                 raise SettingsError(f"{self.name}: no model {name!r} in this zoo; it has {', '.join(known)}.")
         return Zoo(self.name, tuple(model for model in self.models if model.name in names))
 
+    def trusted(self) -> Zoo:
+        """The same models, which may run code and touch files; see :class:`tfattr.zoo.spec.ModelSpec`."""
+        return Zoo(self.name, tuple(model.trusted() for model in self.models))
+
     @property
     def groups(self) -> dict[str, str]:
         """Model name to group, for the models that state one."""

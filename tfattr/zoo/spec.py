@@ -131,6 +131,11 @@ class ModelSpec:
     def _build(self) -> tuple[Callable[..., Any], str | None]:
         if ":" in self.builder:
             module, _, function = self.builder.partition(":")
+            if not self.trust:
+                raise SettingsError(
+                    f"{self.name}: the builder {self.builder!r} is code outside tfattr; it is refused unless you trust whoever "
+                    "wrote the zoo file (--trust on the command line, ModelSpec.trusted() in Python)."
+                )
             try:
                 build = getattr(importlib.import_module(module), function)
             except (ImportError, AttributeError) as error:
