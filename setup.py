@@ -47,6 +47,13 @@ setup(
     ],
     extras_require={
         "rooms": ["mitsuba>=3.5,<4"],  # renders the embedded small Taskonomy anew
+        "beam": [  # runs on an existing cluster: tfattr run ... --runner beam
+            "apache-beam>=2.77,<3",
+            "dask>=2026.8",
+            "distributed>=2026.8",
+            "google-crc32c>=1.5,<2",  # Beam reads TFRecords six times faster with it
+            "pyarrow<26",  # later ones want numpy 2
+        ],
         "test": [
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",
