@@ -39,7 +39,7 @@ setup(
         "tqdm>=4.65,<5",  # progress
         "jinja2>=3.1,<4",  # the report
         "newick>=1.9,<2",  # reads the trees for the report
-        "filelock>=3.12,<4",  # one process at a time in a run's directory
+        "filelock>=3.12,<5",  # one process at a time in a run's directory
         "platformdirs>=3,<5",  # where the cache of downloaded originals lives
         "requests>=2.31,<3",  # downloads of the originals
         "gdown>=5.2,<7",  # originals that live on Google Drive
