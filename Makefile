@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SHARED ?= ../shared
+# Two processes, each test file in one of them: a few GB of memory.
+PYTEST ?= -n 2 --dist loadfile
 
 # The newest TensorFlow, in an environment of its own on Python 3.12 or later.
 VENV_LATEST := .venv-latest
@@ -28,7 +30,7 @@ demo: venv
 	$(BIN)/tfattr demo --out out/demo
 
 test: venv
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests $(PYTEST)
 
 venv-latest: $(STAMP_LATEST)
 
@@ -42,7 +44,7 @@ $(STAMP_LATEST): setup.py constraints-latest.txt
 	touch $(STAMP_LATEST)
 
 test-latest: venv-latest
-	$(BIN_LATEST)/python -m pytest tests
+	$(BIN_LATEST)/python -m pytest tests $(PYTEST)
 
 lint: venv
 	$(BIN)/ruff check .

@@ -33,6 +33,7 @@ setup(
         "tensorflow-hub>=0.16,<0.17",
         "packaging>=21",  # comparing versions for tensorflow-hub
         "scipy>=1.10",
+        "threadpoolctl>=3.1,<4",  # affinities: our threads and those of matrix products
         "matplotlib>=3.7",
         "pillow>=10",  # decoding and resizing of probe images
         "click>=8.1,<9",  # command line
@@ -57,6 +58,7 @@ setup(
         "test": [
             "pytest>=8,<10",
             "pytest-timeout>=2.3,<3",
+            "pytest-xdist>=3.5,<4",
             "ruff>=0.8,<1",
             "hypothesis>=6,<7",
             "nbclient>=0.10,<1",  # executes the notebooks

@@ -54,11 +54,10 @@ import numpy as np
 import scipy.linalg
 from scipy.stats import norm, rankdata
 
-from tfattr.evaluation import Truth, interval, read_truth, resamples, score
+from tfattr.evaluation import Truth, find_truth, interval, read_truth, resamples, score
 from tfattr.measures import consensus, mean_ranks
 from tfattr.records import map_directory, read_maps, whole_file
 from tfattr.rivals import depara, prepare
-from tfattr.runs.judging import find_truth
 from tfattr.runs.representations import Representations
 from tfattr.zoo.file import open_zoo
 

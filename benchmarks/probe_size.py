@@ -13,9 +13,8 @@ import argparse
 import numpy as np
 
 from tfattr.affinity import AffinityState
-from tfattr.evaluation import read_truth, score
+from tfattr.evaluation import find_truth, read_truth, score
 from tfattr.records import RunManifest, map_directory, read_maps
-from tfattr.runs.judging import find_truth
 
 
 def affinity_by_image(run: str, method: str, grid: int) -> tuple[list[str], np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfattr import resources
-from tfattr.runs.judging import find_truth
+from tfattr.evaluation import find_truth
 from tfattr.zoo.file import open_zoo
 
 ROOT = Path(__file__).resolve().parents[1]

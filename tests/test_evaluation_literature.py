@@ -7,9 +7,8 @@ import pytest
 from scipy.stats import rankdata
 
 from tfattr.errors import SettingsError
-from tfattr.evaluation import Truth, read_truth
+from tfattr.evaluation import Truth, find_truth, read_truth
 from tfattr.evaluation.literature import TASKS_17, mean_spearman, read_transfer, spearman_per_target
-from tfattr.runs.judging import find_truth
 from tfattr.zoo import safe_pickle
 from tfattr.zoo.taskonomy_truth import THEIR_NAMES, task_names
 

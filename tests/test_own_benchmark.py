@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test, rankdata
 
-from tfattr.evaluation import read_truth, score
+from tfattr.evaluation import find_truth, read_truth, score
 from tfattr.measures import linear_predictivity
-from tfattr.runs.judging import find_truth
 from tfattr.zoo.file import open_zoo
 
 

@@ -31,6 +31,7 @@ def test_the_built_package_brings_its_data(tmp_path):
         "from tfattr.zoo.file import open_zoo\n"
         "home = pathlib.Path(tfattr.__file__).parent\n"
         "assert home in resources.checkpoints().parents, resources.checkpoints()\n"
+        "assert (home / 'report' / 'page').is_dir()\n"
         "zoo = open_zoo('rooms')\n"
         "print(len(zoo), len(find_probe('rooms')), len(find_probe('street')), len(find_probe('still_life')))\n"
         "print(zoo.models[0].load())\n"

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat, zip_longest
 from pathlib import Path
+from threading import Lock
+
+from threadpoolctl import threadpool_limits
 
 from tfattr.affinity.state import AffinityState
 from tfattr.errors import RecordsError, SettingsError
@@ -20,6 +24,7 @@ def affinity_from_records(
     shards: Iterable[int] | None = None,
     progress: Callable[[int], object] | None = None,
     keep_images: bool = False,
+    threads: int | None = None,
 ) -> AffinityState:
     """Streams the maps of all models, of one method, into an :class:`AffinityState`.
 
@@ -31,10 +36,11 @@ def affinity_from_records(
         shards: numbers of the shards to read, all if None; states of a partition merge to the whole.
         progress: called with 1 after each image (``tqdm.update`` fits).
         keep_images: also keep each image's own cosines in the state.
+        threads: shards read at a time; two if None and there are two cores. The result does not depend on it.
 
     Returns:
-        The state; one image's maps of all models is all that is in memory at a time, besides TensorFlow's
-        read buffers: at most 16 MiB, or the shard if smaller, for each model.
+        The state; one image's maps of all models is all that is in memory at a time for each thread, besides
+        TensorFlow's read buffers: at most 16 MiB, or the shard if smaller, for each model.
 
     Raises:
         RecordsError: missing or damaged shards, shards of another run, or models whose records are of
@@ -56,16 +62,39 @@ def affinity_from_records(
     if wrong:
         raise SettingsError(f"there is no shard {wrong[0]}; the maps are in {counts[first]} shards")
     origins = {model: expected_origin(directory) for model, directory in directories.items()}
-    for shard in chosen:
+    if progress is not None:
+        progress = _one_at_a_time(progress)
+
+    def folded(shard: int, grid: tuple[int, int] | None) -> AffinityState:
+        part = AffinityState.empty(state.models, grid, keep_images)
         for image, maps in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins):
-            state.update(maps, image)
+            part.update(maps, image)
             if progress is not None:
                 progress(1)
+        return part
+
+    threads = min(2, os.cpu_count() or 1) if threads is None else threads
+    if chosen:  # the first shard settles the grid
+        state = state.merge(folded(chosen[0], state.grid))
+    # Threads of the matrix products beside our own would only get in each other's way.
+    with threadpool_limits(1 if threads > 1 else None, "blas"), ThreadPoolExecutor(threads) as pool:
+        for part in pool.map(folded, chosen[1:], repeat(state.grid)):
+            state = state.merge(part)
     if shards is None and ids is not None and state.images != len(ids):
         raise RecordsError(
             f"{directories[first]}: holds {state.images} maps, expected {len(ids)}; run `tfattr attribute` again"
         )
     return state
+
+
+def _one_at_a_time(progress: Callable[[int], object]) -> Callable[[int], object]:
+    lock = Lock()
+
+    def locked(count: int) -> None:
+        with lock:
+            progress(count)
+
+    return locked
 
 
 def _lockstep(

@@ -12,7 +12,7 @@ from tfattr.evaluation.hits import (
 from tfattr.evaluation.intervals import Intervals, interval, resamples, score_intervals
 from tfattr.evaluation.rankings import Judged, Ranking, judge_rankings
 from tfattr.evaluation.scores import Scores, score
-from tfattr.evaluation.truth import NOT_TARGETS, Truth, read_truth
+from tfattr.evaluation.truth import NOT_TARGETS, Truth, find_truth, read_truth
 
 __all__ = [
     "NOT_TARGETS",
@@ -22,6 +22,7 @@ __all__ = [
     "Scores",
     "Truth",
     "chance_p_value",
+    "find_truth",
     "hits_at_k",
     "interval",
     "judge_rankings",

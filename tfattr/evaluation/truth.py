@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfattr import resources
 from tfattr.errors import SettingsError
 
 # The paper keeps these two as sources and leaves them out as targets (authors' tools/plot.py: rows 7, 19).
@@ -37,6 +38,27 @@ class Truth:
         chosen = np.zeros(self.affinity.shape, bool)
         np.put_along_axis(chosen, best, True, axis=1)
         return chosen & ~np.isnan(self.affinity)
+
+
+def find_truth(truth: str | os.PathLike[str]) -> Path:
+    """The CSV of measured transfer: a path, ``rooms`` or ``taskonomy``.
+
+    Raises:
+        SettingsError: neither a file nor one of these names.
+    """
+    known = {
+        "rooms": resources.checkpoints() / "rooms" / "transfer.csv",
+        "taskonomy": resources.checkpoints() / "taskonomy_truth.csv",
+    }
+    path = Path(truth)
+    if not path.exists() and str(truth) in known:
+        path = known[str(truth)]
+    if not path.is_file():
+        raise SettingsError(
+            f"{truth}: no such file of measured transfer; expected a CSV with the columns target, source, affinity, "
+            f"or {' or '.join(known)}."
+        )
+    return path
 
 
 def read_truth(

@@ -20,10 +20,9 @@ from tfattr.claims import (
     size_insensitivity,
 )
 from tfattr.errors import SettingsError
-from tfattr.evaluation import read_truth
+from tfattr.evaluation import find_truth, read_truth
 from tfattr.records import RunManifest, whole_file
 from tfattr.runs.analysis import IMAGES_NAME
-from tfattr.runs.judging import find_truth
 from tfattr.runs.study import Study
 from tfattr.zoo.originals import entries
 
@@ -35,7 +34,7 @@ def measure_claims(study: Study, truth: str | None = None, method: str = "grad_i
 
     Args:
         study: its main run serves where one probe set is asked for, its runs with the same target for claim 1.
-        truth: measured transfer for claim 2, see :func:`tfattr.runs.judging.find_truth`.
+        truth: measured transfer for claim 2, see :func:`tfattr.evaluation.find_truth`.
         method: for claims 4 to 6, as long as the run has it.
 
     Raises:

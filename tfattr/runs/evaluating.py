@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from tfattr.affinity import ImageCosines, load_authors_layout, similarity_tree
 from tfattr.errors import ProbeError, RecordsError, SettingsError
-from tfattr.evaluation import Judged, Ranking, Truth, judge_rankings, read_truth, resamples
+from tfattr.evaluation import Judged, Ranking, Truth, find_truth, judge_rankings, read_truth, resamples
 from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
 from tfattr.evaluation.literature import mean_spearman, read_transfer
 from tfattr.figures import save_figure
@@ -28,7 +28,6 @@ from tfattr.records import RunManifest, map_directory, read_maps, whole_file
 from tfattr.rivals import RIVALS, depara, prepare, symmetrised_truth
 from tfattr.runs.analysis import IMAGES_NAME
 from tfattr.runs.controls import random_control, raw_pixels
-from tfattr.runs.judging import find_truth
 from tfattr.runs.pictures import both
 from tfattr.runs.representations import Representations
 from tfattr.zoo.taskonomy_truth import task_names

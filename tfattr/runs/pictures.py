@@ -10,6 +10,7 @@ import numpy as np
 
 from tfattr.affinity import AffinityResult, Tree
 from tfattr.figures import affinity_figure, maps_figure, save_figure, tree_figure
+from tfattr.figures.names import method_name
 from tfattr.probe import ProbeImage, read_photo
 from tfattr.records import map_directory, read_maps, whole_file
 from tfattr.trunk.preprocessing import Preprocessing
@@ -17,7 +18,6 @@ from tfattr.trunk.preprocessing import Preprocessing
 PREVIEWS_NAME = "previews.npz"
 _PREVIEW_SIDE = 192
 _SHOWN = 3
-TITLES = {"saliency": "saliency", "grad_input": "gradient * input", "elrp": "epsilon-LRP"}
 
 
 def save_previews(run: Path, images: Sequence[ProbeImage]) -> None:
@@ -36,7 +36,7 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
     """Write ``figures/affinity_<method>``, ``tree_<method>`` and ``maps`` of a run, as PNG and SVG."""
     folder = run / "figures"
     for method, matrix in result.affinity.items():
-        title = f"affinity by {TITLES.get(method, method)}, {result.images[method]} images"
+        title = f"affinity by {method_name(method)}, {result.images[method]} images"
         # A tree needs two models, and every affinity defined.
         order = "tree" if method in trees else None
         save_figure(
@@ -44,7 +44,7 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
             *both(folder / f"affinity_{method}"),
         )
         if method in trees:
-            title = f"similarity tree by {TITLES.get(method, method)}, {trees[method].method} linkage"
+            title = f"similarity tree by {method_name(method)}, {trees[method].method} linkage"
             save_figure(tree_figure(trees[method], title, groups=groups), *both(folder / f"tree_{method}"))
     previews = run / PREVIEWS_NAME
     if previews.exists():

@@ -20,9 +20,10 @@ from tfattr.figures import (
     size_sheet,
     tree_sheet,
 )
+from tfattr.figures.names import method_name
 from tfattr.records import RunManifest
 from tfattr.runs.analysis import IMAGES_NAME
-from tfattr.runs.pictures import TITLES, both
+from tfattr.runs.pictures import both
 from tfattr.runs.study import Study
 
 
@@ -42,8 +43,7 @@ def study_figures(
     methods = [name for name in main.methods if all(name in one.methods for one in cosines.values())]
     parts = {probe: one.only(models) for probe, one in cosines.items()}
     matrices = {
-        TITLES.get(method, method): {probe: one.mean(method) for probe, one in parts.items()}
-        for method in methods
+        method_name(method): {probe: one.mean(method) for probe, one in parts.items()} for method in methods
     }
     figures: dict[str, Callable[[], Figure]] = {
         "affinity_sheet": lambda: affinity_sheet(matrices, models, groups=groups),
@@ -53,7 +53,7 @@ def study_figures(
     if curves and curves[0].sizes:
         figures["size_curve"] = lambda: size_curve_figure(
             {
-                TITLES.get(curve.method, curve.method): {
+                method_name(curve.method): {
                     "sizes": list(curve.sizes),
                     "mean": list(curve.correlation[:, 0]),
                     "low": list(curve.correlation[:, 1]),
@@ -63,7 +63,7 @@ def study_figures(
             }
         )
     for method in main.methods:
-        title = f"{TITLES.get(method, method)}, {len(main.images)} images"
+        title = f"{method_name(method)}, {len(main.images)} images"
         figures[f"group_{method}"] = lambda method=method, title=title: matrix_and_tree_figure(
             main.mean(method), main.models, title, groups=groups
         )
