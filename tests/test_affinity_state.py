@@ -56,6 +56,27 @@ def test_equals_the_direct_loop():
     )
 
 
+def test_stored_halves_equal_the_direct_loop():
+    maps = correlated(size=(150, 131)) * np.geomspace(
+        1, 1e-4, 131, dtype=np.float32
+    )  # down to subnormal halves
+    stored = (maps / np.abs(maps).max(axis=(2, 3), keepdims=True)).astype(np.float16)
+    assert ((stored != 0) & (np.abs(stored) < np.finfo(np.float16).tiny)).any()
+    np.testing.assert_allclose(accumulate(stored).compute()[0], direct(stored), atol=1e-7)
+    mixed = [stored[0, 0], *stored[0, 1:].astype(np.float32)]
+    np.testing.assert_allclose(
+        AffinityState.empty(MODELS).update(mixed, "x").compute()[0], direct(stored[:1]), atol=1e-7
+    )
+
+
+def test_broken_halves_are_left_out_and_named():
+    stored = correlated(images=1)[0].astype(np.float16)
+    stored[0, 3, 4], stored[1, 0, 0], stored[2] = np.inf, np.nan, -0.0
+    state = AffinityState.empty(MODELS).update(list(stored), "x")
+    assert [drop.reason for drop in state.dropped] == ["not finite", "not finite", "zero"]
+    np.testing.assert_array_equal(state.counts, np.diag([0, 0, 0, 1]))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(9)), st.lists(st.integers(0, 9), max_size=4), st.randoms())
 def test_any_order_and_any_split_give_the_same_bits(order, cuts, random):
