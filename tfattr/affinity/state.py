@@ -203,16 +203,15 @@ def _cosines(rows: Sequence[np.ndarray], peaks: np.ndarray) -> np.ndarray:
     products over- or underflow.
     """
     gram = np.zeros((len(rows), len(rows)))
-    length = rows[0].size if rows else 0
-    block = np.empty((len(rows), min(length, _BLOCK)), np.float32)
-    for start in range(0, length, _BLOCK):
-        part = block[:, : min(_BLOCK, length - start)]
-        for into, row, peak in zip(part, rows, peaks):
-            values = row[start : start + _BLOCK]
-            if row.dtype == np.float16:
-                _widen(values, into)
-            else:
-                np.divide(values, np.float32(peak), out=into)
+    single = np.empty((len(rows), rows[0].size if rows else 0), np.float32)
+    # Whole rows, not blocks: few long operations, so that threads seldom wait for the interpreter.
+    for into, row, peak in zip(single, rows, peaks):
+        if row.dtype == np.float16:
+            _widen(row, into)
+        else:
+            np.divide(row, np.float32(peak), out=into)
+    for start in range(0, single.shape[1], _BLOCK):
+        part = single[:, start : start + _BLOCK]
         gram += part @ part.T
     norm = np.sqrt(np.diagonal(gram))
     cosine = np.clip(gram / np.outer(norm, norm), -1.0, 1.0)
