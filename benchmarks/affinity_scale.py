@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from memory import peak_bytes
 
 
 def write(folder: Path, models: int, images: int, side: int) -> None:
@@ -53,7 +53,7 @@ def measure(kind: str, folder: Path) -> None:
                 pass
     else:
         affinity_from_records(homes, keep_images=True).compute()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_bytes()
     print(time.perf_counter() - wall, time.process_time() - core, peak)
 
 

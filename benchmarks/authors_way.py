@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from memory import peak_bytes
 
 MODELS, IMAGES, SIDE = 20, 200, 256
 
@@ -216,10 +216,6 @@ def ours(folder: Path) -> None:
     state = affinity_from_records({f"m{m:02d}": folder / f"m{m:02d}" for m in range(MODELS)})
     np.save(folder / "ours.affinity.npy", state.compute()[0])
     print(time.perf_counter() - started, peak_bytes() - before)
-
-
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 if __name__ == "__main__":

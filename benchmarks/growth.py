@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -30,6 +29,8 @@ PAPER = 38  # models
 
 def one_run(images: int, models: int) -> dict[str, float]:
     """A run in this process: its processor seconds after the imports, by stage, and the peak of memory in MiB."""
+    from memory import peak_bytes
+
     from tfattr.runs.analysis import analyse
     from tfattr.runs.attribution import attribute_zoo
     from tfattr.runs.probes import find_probe, survey_probe
@@ -55,7 +56,7 @@ def one_run(images: int, models: int) -> dict[str, float]:
         "core_s": whole,
         "maps_core_s": sum(one["maps_core_s"] for one in timing["models"].values()),
         "affinity_core_s": timing["affinity"]["core_s"],
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_bytes() / 2**20,
     }
 
 

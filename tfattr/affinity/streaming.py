@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat, zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from threading import Lock
 
@@ -39,8 +39,7 @@ def affinity_from_records(
         threads: shards read at a time; two if None and there are two cores. The result does not depend on it.
 
     Returns:
-        The state; one image's maps of all models is all that is in memory at a time for each thread, besides
-        TensorFlow's read buffers: at most 16 MiB, or the shard if smaller, for each model.
+        The state; one image's maps of all models is all that is in memory at a time, for each thread.
 
     Raises:
         RecordsError: missing or damaged shards, shards of another run, or models whose records are of
@@ -65,26 +64,32 @@ def affinity_from_records(
     if progress is not None:
         progress = _one_at_a_time(progress)
 
-    def folded(shard: int, grid: tuple[int, int] | None) -> AffinityState:
-        part = AffinityState.empty(state.models, grid, keep_images)
-        for image, maps in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins):
+    def maps_of(shard: int) -> Iterator[tuple[str, list]]:
+        return _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins)
+
+    if state.grid is None and chosen:  # the first image settles it, whichever shard is done first
+        for image, maps in islice(maps_of(chosen[0]), 1):
+            state.grid = AffinityState.empty(state.models).update(maps, image).grid
+
+    def folded(shard: int) -> AffinityState:
+        part = AffinityState.empty(state.models, state.grid, keep_images)
+        for image, maps in maps_of(shard):
             part.update(maps, image)
             if progress is not None:
                 progress(1)
         return part
 
     threads = min(2, os.cpu_count() or 1) if threads is None else threads
-    if chosen:  # the first shard settles the grid
-        state = state.merge(folded(chosen[0], state.grid))
+    total = state
     # Threads of the matrix products beside our own would only get in each other's way.
     with threadpool_limits(1 if threads > 1 else None, "blas"), ThreadPoolExecutor(threads) as pool:
-        for part in pool.map(folded, chosen[1:], repeat(state.grid)):
-            state = state.merge(part)
-    if shards is None and ids is not None and state.images != len(ids):
+        for part in pool.map(folded, chosen):
+            total = total.merge(part)
+    if shards is None and ids is not None and total.images != len(ids):
         raise RecordsError(
-            f"{directories[first]}: holds {state.images} maps, expected {len(ids)}; run `tfattr attribute` again"
+            f"{directories[first]}: holds {total.images} maps, expected {len(ids)}; run `tfattr attribute` again"
         )
-    return state
+    return total
 
 
 def _one_at_a_time(progress: Callable[[int], object]) -> Callable[[int], object]:
