@@ -39,7 +39,8 @@ def affinity_from_records(
         threads: shards read at a time; two if None and there are two cores. The result does not depend on it.
 
     Returns:
-        The state; one image's maps of all models is all that is in memory at a time, for each thread.
+        The state; one image's maps of all models is all that is in memory at a time for each thread, besides
+        TensorFlow's read buffers: at most 16 MiB, or the shard if smaller, for each model.
 
     Raises:
         RecordsError: missing or damaged shards, shards of another run, or models whose records are of
