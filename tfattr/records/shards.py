@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import inspect
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +140,9 @@ def read_shard(
         raise RecordsError(f"{path}: holds {count} maps, expected {len(ids)}; {_AGAIN}")
 
 
+# Unwrapped: the wrapper only logs the deprecation, once a process, on the user's screen.
+_iterate = inspect.unwrap(tf.compat.v1.io.tf_record_iterator)
+
 _AGAIN = "run the same `tfattr run` again with --repair, it computes such shards anew"
 
 
@@ -149,9 +152,7 @@ def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
     try:
         # One file through tf.data costs 10 ms to open and needs eager execution; this reader costs 0.03 ms a
         # record and works in any context. It is deprecated, and safe under setup.py's bound on TensorFlow.
-        with _without_deprecation_notice():
-            payloads = tf.compat.v1.io.tf_record_iterator(str(path))
-        for payload in payloads:
+        for payload in _iterate(str(path)):
             yield payload
             read += len(payload) + _FRAME
         if read != os.path.getsize(path):  # TensorFlow takes a cut header of the next record for the end
@@ -162,21 +163,6 @@ def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
         raise RecordsError(f"{path}: damaged ({error.message.split(' [')[0]}); {_AGAIN}") from error
     except tf.errors.OpError as error:
         raise RecordsError(f"{path}: cannot be read ({error.message.split(' [')[0]})") from error
-
-
-@contextmanager
-def _without_deprecation_notice() -> Iterator[None]:
-    """Keeps one known notice off the user's screen; everything else that TensorFlow logs passes."""
-
-    def unrelated(message: logging.LogRecord) -> bool:
-        return "tf_record_iterator" not in message.getMessage()
-
-    logger = tf.get_logger()
-    logger.addFilter(unrelated)
-    try:
-        yield
-    finally:
-        logger.removeFilter(unrelated)
 
 
 def read_maps(directory: str | os.PathLike[str], ids: Sequence[str] | None = None) -> Iterator[MapRecord]:
