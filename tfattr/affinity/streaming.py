@@ -1,19 +1,23 @@
-"""Affinity from records: the shards of all models read in lockstep, one image at a time."""
+"""Affinity from records: the shards of all models read in lockstep, one image at a time, while the last is computed."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
-from threading import Lock
+from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from tfattr.affinity.state import AffinityState
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.records import expected_origin, find_shards, parse_shard_name
+
+T = TypeVar("T")
+_AHEAD = 2  # images read while one is computed
 
 
 def affinity_from_records(
@@ -24,7 +28,6 @@ def affinity_from_records(
     shards: Iterable[int] | None = None,
     progress: Callable[[int], object] | None = None,
     keep_images: bool = False,
-    threads: int | None = None,
 ) -> AffinityState:
     """Streams the maps of all models, of one method, into an :class:`AffinityState`.
 
@@ -36,10 +39,9 @@ def affinity_from_records(
         shards: numbers of the shards to read, all if None; states of a partition merge to the whole.
         progress: called with 1 after each image (``tqdm.update`` fits).
         keep_images: also keep each image's own cosines in the state.
-        threads: shards read at a time; two if None and there are two cores. The result does not depend on it.
 
     Returns:
-        The state; one image's maps of all models is all that is in memory at a time for each thread, besides
+        The state; the maps of four images, of all models, are all that is in memory at a time, besides
         TensorFlow's read buffers: at most 16 MiB, or the shard if smaller, for each model.
 
     Raises:
@@ -62,45 +64,32 @@ def affinity_from_records(
     if wrong:
         raise SettingsError(f"there is no shard {wrong[0]}; the maps are in {counts[first]} shards")
     origins = {model: expected_origin(directory) for model, directory in directories.items()}
-    if progress is not None:
-        progress = _one_at_a_time(progress)
-
-    def maps_of(shard: int) -> Iterator[tuple[str, list]]:
-        return _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins)
-
-    if state.grid is None and chosen:  # the first image settles it, whichever shard is done first
-        for image, maps in islice(maps_of(chosen[0]), 1):
-            state.grid = AffinityState.empty(state.models).update(maps, image).grid
-
-    def folded(shard: int) -> AffinityState:
-        part = AffinityState.empty(state.models, state.grid, keep_images)
-        for image, maps in maps_of(shard):
-            part.update(maps, image)
+    images = (
+        each
+        for shard in chosen
+        for each in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins)
+    )
+    # A second thread reads. Threads of the matrix products beside it would only get in its way.
+    with threadpool_limits(1, "blas"):
+        for image, maps in _read_ahead(images, _AHEAD):
+            state.update(maps, image)
             if progress is not None:
                 progress(1)
-        return part
-
-    threads = min(2, os.cpu_count() or 1) if threads is None else threads
-    total = state
-    # Threads of the matrix products beside our own would only get in each other's way.
-    with threadpool_limits(1 if threads > 1 else None, "blas"), ThreadPoolExecutor(threads) as pool:
-        for part in pool.map(folded, chosen):
-            total = total.merge(part)
-    if shards is None and ids is not None and total.images != len(ids):
+    if shards is None and ids is not None and state.images != len(ids):
         raise RecordsError(
-            f"{directories[first]}: holds {total.images} maps, expected {len(ids)}; run `tfattr attribute` again"
+            f"{directories[first]}: holds {state.images} maps, expected {len(ids)}; run `tfattr attribute` again"
         )
-    return total
+    return state
 
 
-def _one_at_a_time(progress: Callable[[int], object]) -> Callable[[int], object]:
-    lock = Lock()
-
-    def locked(count: int) -> None:
-        with lock:
-            progress(count)
-
-    return locked
+def _read_ahead(items: Iterable[T], count: int) -> Iterator[T]:
+    """Yields ``items``; a thread makes up to ``count`` of them before they are asked for."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, iterator, end) for _ in range(count))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(pool.submit(next, iterator, end))
+            yield item
 
 
 def _lockstep(
