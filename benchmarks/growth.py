@@ -1,9 +1,10 @@
 """How a run's cost grows with images and with models: processor seconds, peak memory, the affinity's quadratic part.
 
-    python benchmarks/growth.py [--images 50 100 200 400] [--models 2 4 8 12 16 20] [--json FILE]
+    python benchmarks/growth.py [--images 50 100 200 400] [--models 2 4 8 12 16 20] [--repeats 2] [--json FILE]
 
 Each point is a process of its own that runs encoders of the rooms zoo with the paper's three methods, maps and
-affinity, on one thread. Processor time is compared, not wall clock: it does not depend on who else uses the machine.
+affinity, on one thread. Processor time is compared, not wall clock: it depends less on who else uses the machine; of
+``--repeats`` runs of a point, made in turn, the one that took least counts.
 Straight lines are fitted by least squares; the deviation is that of the point farthest from its line, in % of the
 point. The affinity alone is measured again at the paper's size (256 x 256) for up to 160 models, and fitted with a
 parabola: its quadratic part is what pairs of models cost.
@@ -73,6 +74,12 @@ def measured(images: int, models: int) -> dict[str, float]:
     return json.loads(told.stdout.splitlines()[-1])
 
 
+def least(points: list[tuple[int, int]], repeats: int) -> list[dict[str, float]]:
+    """Of each point (images, models), the cheapest of ``repeats`` runs."""
+    rounds = [[measured(*point) for point in points] for _ in range(repeats)]
+    return [min(runs, key=lambda run: run["core_s"]) for runs in zip(*rounds)]
+
+
 def affinity_per_image(models: int, images: int = 10) -> float:
     """Processor seconds that an image costs the affinity of one method, maps of 256 x 256 in memory."""
     import numpy as np
@@ -126,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, nargs="+", default=[50, 100, 200, 400])
     parser.add_argument("--models", type=int, nargs="+", default=[2, 4, 8, 12, 16, 20])
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--point", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -134,9 +142,9 @@ def main() -> None:
         return
     import numpy as np
 
-    by_images = [measured(images, 3) for images in arguments.images]
+    by_images = least([(images, 3) for images in arguments.images], arguments.repeats)
     show("3 models", "images", by_images)
-    by_models = [measured(50, models) for models in arguments.models]
+    by_models = least([(50, models) for models in arguments.models], arguments.repeats)
     show("50 images", "models", by_models)
     seconds = [affinity_per_image(models) for models in AFFINITY_MODELS]
     curved, straight, constant = np.polyfit(AFFINITY_MODELS, seconds, 2)
