@@ -20,7 +20,7 @@ PYTHON_LATEST ?= $(shell for found in python3.12 python3.13 python3.14 python3 \
 
 venv: $(STAMP)
 
-$(STAMP): setup.py constraints.txt
+$(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test,rooms]"
@@ -34,7 +34,7 @@ test: venv
 
 venv-latest: $(STAMP_LATEST)
 
-$(STAMP_LATEST): setup.py constraints-latest.txt
+$(STAMP_LATEST): pyproject.toml constraints-latest.txt
 	@test -x $(BIN_LATEST)/python || test -n "$(PYTHON_LATEST)" || \
 	{ echo "make: no Python 3.12 or later was found; name one: make venv-latest PYTHON_LATEST=/path/to/python3.12" >&2; exit 1; }
 	test -x $(BIN_LATEST)/python || $(PYTHON_LATEST) -m venv $(VENV_LATEST)

@@ -151,7 +151,7 @@ def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
     read = 0
     try:
         # One file through tf.data costs 10 ms to open and needs eager execution; this reader costs 0.03 ms a
-        # record and works in any context. It is deprecated, and safe under setup.py's bound on TensorFlow.
+        # record and works in any context. It is deprecated, and safe under pyproject.toml's bound on TensorFlow.
         for payload in _iterate(str(path)):
             yield payload
             read += len(payload) + _FRAME
