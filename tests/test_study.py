@@ -12,6 +12,7 @@ from PIL import Image
 
 from tfattr.affinity import AffinityResult, ImageCosines
 from tfattr.attribution import AttributionSettings, attribute
+from tfattr.attribution.storage import stored_representation
 from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.probe import read_photo
 from tfattr.records import RunManifest, read_maps, representation_directory
@@ -22,7 +23,6 @@ from tfattr.runs.newcomer import add_model, rank_sources
 from tfattr.runs.probes import find_probe, survey_probe
 from tfattr.runs.representations import Representations
 from tfattr.runs.reproducing import reproduce, truth_of
-from tfattr.runs.shard import stored_representation
 from tfattr.runs.study import open_study
 from tfattr.trunk.randomise import randomised
 from tfattr.zoo.file import open_zoo

@@ -14,12 +14,12 @@ from small_zoo import METHODS, attribute, write_photos, write_zoo
 
 import tfattr.runs.feed
 import tfattr.runs.shard
+from tfattr.attribution.storage import stored_representation
 from tfattr.errors import SettingsError
 from tfattr.probe import list_probe, read_photo
 from tfattr.records import map_directory, read_maps
 from tfattr.runs.feed import Feed, default_batch_size
 from tfattr.runs.representations import Representations
-from tfattr.runs.shard import stored_representation
 from tfattr.trunk import Preprocessing
 
 FRAME = Preprocessing((12, 16), range="[-1,1]")
@@ -174,15 +174,15 @@ def maps(out):
 
 def test_batches_are_halved_until_they_fit(folder, tmp_path, monkeypatch, caplog):
     attribute(folder / "zoo.toml", folder / "photos", tmp_path / "usual")
-    compute, tried = tfattr.runs.shard.attributions_and_representation, []
+    compute, tried = tfattr.runs.shard.attributions_for_storage, []
 
-    def small_device(trunk, batch, settings):
+    def small_device(trunk, batch, settings, **storage):
         tried.append((trunk.name, len(batch)))
         if len(batch) > 1 + (trunk.name == "two"):
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return compute(trunk, batch, settings)
+        return compute(trunk, batch, settings, **storage)
 
-    monkeypatch.setattr(tfattr.runs.shard, "attributions_and_representation", small_device)
+    monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", small_device)
     attribute(folder / "zoo.toml", folder / "photos", tmp_path / "small")
     found, wanted = maps(tmp_path / "small"), maps(tmp_path / "usual")
     for key, array in wanted.items():
@@ -198,10 +198,10 @@ def test_batches_are_halved_until_they_fit(folder, tmp_path, monkeypatch, caplog
 
 
 def test_not_even_one_image_fits(folder, tmp_path, monkeypatch):
-    def no_device(*_):
+    def no_device(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    monkeypatch.setattr(tfattr.runs.shard, "attributions_and_representation", no_device)
+    monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", no_device)
     with pytest.raises(
         SettingsError, match="one: one image of 24 x 24 does not fit into the device's memory"
     ):
@@ -215,14 +215,14 @@ def test_progress_counts_each_image_once(folder, tmp_path, monkeypatch):
     from tfattr.runs.shard import Plan, compute_shard
     from tfattr.zoo.file import open_zoo
 
-    compute, failures = tfattr.runs.shard.attributions_and_representation, iter([True, False, True])
+    compute, failures = tfattr.runs.shard.attributions_for_storage, iter([True, False, True])
 
-    def sometimes(trunk, batch, settings):
+    def sometimes(trunk, batch, settings, **storage):
         if next(failures, False):
             raise tf.errors.ResourceExhaustedError(None, None, "OOM")
-        return compute(trunk, batch, settings)
+        return compute(trunk, batch, settings, **storage)
 
-    monkeypatch.setattr(tfattr.runs.shard, "attributions_and_representation", sometimes)
+    monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", sometimes)
     images = list_probe(folder / "photos")
     plan = Plan(
         tmp_path,

@@ -38,15 +38,15 @@ def unfinished(out):
 def test_in_the_middle_of_a_shard(folder, tmp_path, monkeypatch, capsys, number, status, word):
     """The signal comes between two batches, when three files are half written."""
     out, seen = tmp_path / "out", []
-    compute = tfattr.runs.shard.attributions_and_representation
+    compute = tfattr.runs.shard.attributions_for_storage
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **storage):
         seen.append(len(unfinished(out)))
         if len(seen) == 3:
             os.kill(os.getpid(), number)
-        return compute(*arguments)
+        return compute(*arguments, **storage)
 
-    monkeypatch.setattr(tfattr.runs.shard, "attributions_and_representation", interrupted)
+    monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", interrupted)
     words = ["run", folder / "zoo.toml", "--probe", folder / "photos", "--out", out, "--batch-size", "4"]
     words = [*map(str, words), "--methods", "saliency,grad_input", "--quiet"]
     handlers = [signal.getsignal(one) for one, _, _ in SIGNALS]
@@ -155,10 +155,10 @@ def test_in_python_nothing_is_caught(folder, tmp_path, monkeypatch):
     """The library leaves signals to its caller, and clears up all the same."""
     out = tmp_path / "out"
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tfattr.runs.shard, "attributions_and_representation", interrupted)
+    monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", interrupted)
     with pytest.raises(KeyboardInterrupt):
         attribute(folder / "zoo.toml", folder / "photos", out)
     assert unfinished(out) == []
@@ -166,10 +166,10 @@ def test_in_python_nothing_is_caught(folder, tmp_path, monkeypatch):
 
 
 def test_what_was_not_foreseen_is_one_sentence_too(folder, tmp_path, monkeypatch, capsys):
-    def broken(*_):
+    def broken(*_, **__):
         raise ValueError("operands could not be\nbroadcast together")
 
-    monkeypatch.setattr(tfattr.runs.shard, "attributions_and_representation", broken)
+    monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", broken)
     words = ["attribute", folder / "zoo.toml", "--probe", folder / "photos", "--out", tmp_path / "out"]
     with pytest.raises(SystemExit) as left:
         main([*map(str, words), "--quiet", "--methods", "saliency"])

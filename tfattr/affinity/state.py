@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfattr.affinity.area import area_resize, common_grid
+from tfattr.attribution.storage import channel_mean
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.records.channels import channel_mean
 
 # Cosines are summed as whole multiples of 2**-40 in int64: sums of integers do not depend on the order, so
 # any split over processes gives the same bits. An image adds an error below 5e-13; 8 million images fit.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from tfattr.records.channels import channel_mean
+from tfattr.attribution.storage import CHANNELS, DTYPES, channel_mean, check_storage
 from tfattr.records.layout import (
     IMAGES_PER_SHARD,
     ShardLayout,
@@ -31,10 +31,7 @@ from tfattr.records.whole import remove_unfinished, whole_file
 
 _NEED_TENSORFLOW = {
     "FEATURE_SPEC": "spec",
-    "CHANNELS": "example",
-    "DTYPES": "example",
     "MapRecord": "example",
-    "check_storage": "example",
     "decode": "example",
     "encode": "example",
     "make_record": "example",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from tfattr.attribution.storage import StoredMaps, stored_maps
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.records.channels import channel_mean
 
-CHANNELS = ("mean", "all")
-DTYPES = ("float16", "float32")
 _LITTLE_ENDIAN = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -51,44 +49,26 @@ def make_record(
     """Prepares a map ``[H, W, C]`` for storage.
 
     Args:
-        map: the attribution map; non-finite values are kept and flagged.
+        map: the attribution map.
         id: the probe image's id.
         index: its position among the run's readable probe images.
-        channels: "mean" stores the channel mean (the authors'), "all" every channel.
-        dtype: "float16" stores the map at unit peak, so that nothing over- or underflows and the error is
-            at most 2**-11 of a value or 2**-25 of the peak; "float32" stores it as it is.
+        channels, dtype: see :func:`tfattr.attribution.storage.stored_maps`.
         origin: the mark of model, method and run.
 
     Raises:
         SettingsError: unknown ``channels`` or ``dtype``, or a map that is not ``[H, W, C]``.
     """
-    check_storage(channels, dtype)
-    if map.ndim != 3 or 0 in map.shape:
+    if map.ndim != 3:
         raise SettingsError(f"the map of {id} has shape {map.shape}, expected [H, W, C] with no side of 0")
-    if channels == "mean":
-        values = channel_mean(map)
-    else:
-        with np.errstate(over="ignore"):
-            values = np.asarray(map, dtype=np.float32)
-    peak = float(max(values.max(), -values.min()))
-    finite = bool(np.isfinite(peak))
-    if not finite:
-        peak = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-    unit = values / np.float32(peak) if peak > 0 else values
-    norm = min(peak * float(np.linalg.norm(unit.astype(np.float64).ravel())), _FLOAT32_MAX)
-    if dtype == "float16":
-        stored, scale = unit.astype(np.float16), peak or 1.0
-    else:
-        stored, scale = values, 1.0
-    return MapRecord(id, int(index), stored, scale, norm if finite else float("nan"), finite, origin)
+    batch = stored_maps(map[None], channels, dtype)
+    return next(records_of(batch, [id], index, origin))
 
 
-def check_storage(channels: str, dtype: str) -> None:
-    """Raises SettingsError for unknown ``channels`` or ``dtype``."""
-    if channels not in CHANNELS:
-        raise SettingsError(f"channels is {channels!r}, expected one of {', '.join(CHANNELS)}")
-    if dtype not in DTYPES:
-        raise SettingsError(f"the dtype of records is {dtype!r}, expected one of {', '.join(DTYPES)}")
+def records_of(batch: StoredMaps, ids: Sequence[str], first: int, origin: str = "") -> Iterator[MapRecord]:
+    """The records of a batch of maps; ``ids`` are its images', ``first`` is the position of the first."""
+    columns = (batch.scale.tolist(), batch.norm.tolist(), batch.finite.tolist())
+    for offset, (id, stored, scale, norm, finite) in enumerate(zip(ids, batch.stored, *columns)):
+        yield MapRecord(id, first + offset, stored, scale, norm, finite, origin)
 
 
 def encode(record: MapRecord) -> bytes:

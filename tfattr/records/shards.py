@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfattr.attribution.storage import StoredMaps, check_storage, stored_maps
 from tfattr.errors import RecordsError
-from tfattr.records.example import MapRecord, check_storage, decode, encode, make_record
+from tfattr.records.example import MapRecord, decode, encode, records_of
 from tfattr.records.layout import ShardLayout, find_shards
 from tfattr.records.manifest import expected_origin
 from tfattr.records.whole import whole_file
@@ -26,14 +27,15 @@ class ShardWriter:
     ::
 
         with ShardWriter(directory, layout, shard, ids) as writer:
-            writer.add(maps)  # [n, H, W, C], in the order of the shard's ids; any batch size
+            writer.add(maps)  # StoredMaps or [n, H, W, C], in the order of the shard's ids; any batch size
 
     Args:
         directory: the maps' home, see :func:`tfattr.records.map_directory`; made if missing.
         layout: the run's layout.
         shard: number of this shard.
         ids: ids of ALL of the run's probe images, in order.
-        channels, dtype, origin: see :func:`tfattr.records.make_record`.
+        channels, dtype: how raw maps are stored, see :func:`tfattr.attribution.storage.stored_maps`.
+        origin: the mark of model, method and run.
 
     Raises:
         SettingsError: bad ``channels``, ``dtype`` or map shape.
@@ -57,7 +59,8 @@ class ShardWriter:
         self.path = Path(directory) / layout.name(shard)
         self._span = layout.span(shard)
         self._ids = ids
-        self._storage = {"channels": channels, "dtype": dtype, "origin": origin}
+        self._storage = {"channels": channels, "dtype": dtype}
+        self._origin = origin
         self._next = self._span.start
 
     def __enter__(self) -> ShardWriter:
@@ -70,17 +73,20 @@ class ShardWriter:
             self._stack = stack.pop_all()
         return self
 
-    def add(self, maps: np.ndarray) -> None:
-        """Appends maps ``[n, H, W, C]`` of the next ``n`` images."""
-        for image in maps:
-            if self._next >= self._span.stop:
-                raise RecordsError(f"{self.path}: more maps than the {len(self._span)} images of this shard")
-            record = make_record(image, self._ids[self._next], self._next, **self._storage)
-            try:
+    def add(self, maps: StoredMaps | np.ndarray) -> None:
+        """Appends the maps of the next ``n`` images: as they are stored, or raw ``[n, H, W, C]``."""
+        if not isinstance(maps, StoredMaps):
+            maps = stored_maps(np.asarray(maps), **self._storage)
+        count = len(maps.stored)
+        if self._next + count > self._span.stop:
+            raise RecordsError(f"{self.path}: more maps than the {len(self._span)} images of this shard")
+        ids = self._ids[self._next : self._next + count]
+        try:
+            for record in records_of(maps, ids, self._next, self._origin):
                 self._writer.write(encode(record))
-            except tf.errors.OpError as error:
-                raise self._refused(error) from error
-            self._next += 1
+        except tf.errors.OpError as error:
+            raise self._refused(error) from error
+        self._next += count
 
     def __exit__(self, kind, error, trace) -> None:
         failure = None

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tfattr.attribution import AttributionSettings, attributions_and_representation
+from tfattr.attribution import AttributionSettings
+from tfattr.attribution.storage import MOST_VALUES, attributions_for_storage
 from tfattr.errors import SettingsError
 from tfattr.records import (
     IMAGES_PER_SHARD,
@@ -27,8 +26,6 @@ from tfattr.runs.feed import Feed, default_batch_size
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
-
-MOST_VALUES = 16_384  # of a stored representation; larger ones are averaged over space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,14 +160,18 @@ def _write(
             )
         try:
             for batch in feed.batches(trunk.preprocessing, layout.span(work.shard), size):
-                if wanted is None:
-                    maps, representation = {}, np.asarray(trunk(batch), np.float32)
-                else:
-                    maps, representation = attributions_and_representation(trunk, batch, wanted)
+                maps, representation = attributions_for_storage(
+                    trunk,
+                    batch,
+                    wanted,
+                    channels=plan.records.channels,
+                    dtype=plan.records.dtype,
+                    most_values=MOST_VALUES if outputs is not None else None,
+                )
                 for method, found in maps.items():
                     writers[method].add(found)
                 if outputs is not None:
-                    outputs.add(stored_representation(representation))
+                    outputs.add(representation)
                 done += len(batch)
                 if progress is not None:
                     progress(len(batch))
@@ -178,25 +179,3 @@ def _write(
             if progress is not None:
                 progress(-done)
             raise
-
-
-def stored_representation(representation: np.ndarray, most: int = MOST_VALUES) -> np.ndarray:
-    """A representation as it is stored: ``[N, ...]`` to float32 ``[N, h, w, c]``.
-
-    Vectors become ``[N, 1, 1, c]``. Of a larger one than ``most`` values an image, squares of 2 x 2, 3 x 3, ...
-    positions are averaged (at the edges what is left of them) until it fits or one position is left.
-    """
-    count, shape = len(representation), representation.shape[1:]
-    channels = shape[-1] if shape else 1
-    height = shape[0] if len(shape) > 2 else 1
-    grid = representation.reshape(count, height, -1, channels)
-    width = grid.shape[2]
-    factor = 1
-    while -(-height // factor) * -(-width // factor) * channels > most and factor < max(height, width):
-        factor += 1
-    if factor == 1:
-        return grid
-    rows, columns = np.arange(0, height, factor), np.arange(0, width, factor)
-    sums = np.add.reduceat(np.add.reduceat(grid.astype(np.float64), rows, axis=1), columns, axis=2)
-    sizes = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
-    return (sums / sizes[:, :, None]).astype(np.float32)

@@ -1,0 +1,156 @@
+"""Maps and representations as they are stored: whole batches of arrays, no files.
+
+Free of TensorFlow until maps are computed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tfattr.errors import SettingsError
+
+if TYPE_CHECKING:
+    from tfattr.attribution.settings import AttributionSettings
+    from tfattr.trunk.trunk import Trunk
+
+CHANNELS = ("mean", "all")
+DTYPES = ("float16", "float32")
+MOST_VALUES = 16_384  # of a stored representation; larger ones are averaged over space
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class StoredMaps(NamedTuple):
+    """A batch of maps as records hold them: ``stored * scale`` is the map.
+
+    Attributes:
+        stored: float16 or float32 ``[N, H, W, c]``.
+        scale: float32 ``[N]``: each map's peak for float16 (1 where that is 0), 1 for float32.
+        norm: float32 ``[N]``, the Euclidean norm of each map; NaN where it is not finite.
+        finite: bool ``[N]``, whether all of a map's values are.
+    """
+
+    stored: np.ndarray
+    scale: np.ndarray
+    norm: np.ndarray
+    finite: np.ndarray
+
+
+def attributions_for_storage(
+    trunk: Trunk,
+    x: Any,
+    settings: AttributionSettings | None,
+    *,
+    channels: str = "mean",
+    dtype: str = "float16",
+    most_values: int | None = MOST_VALUES,
+) -> tuple[dict[str, StoredMaps], np.ndarray | None]:
+    """What a run stores of one batch: each method's maps, and the representation, already reduced.
+
+    Args:
+        trunk: the model.
+        x: float32 ``[N, H, W, C]`` in the trunk's fed frame.
+        settings: methods, engine, target, epsilon; None computes no maps.
+        channels, dtype: see :func:`stored_maps`.
+        most_values: see :func:`stored_representation`; None gives no representation.
+
+    Returns:
+        Method to its maps, and the representation, float32 ``[N, h, w, c]`` (None without ``most_values``).
+
+    Raises:
+        SettingsError: see :func:`tfattr.attribute`, or an unknown ``channels`` or ``dtype``.
+    """
+    from tfattr.attribution.dispatch import attributions, attributions_and_representation
+
+    check_storage(channels, dtype)
+    representation = None
+    if settings is None:
+        maps, representation = {}, None if most_values is None else np.asarray(trunk(x), np.float32)
+    elif most_values is None:
+        maps = attributions(trunk, x, settings)
+    else:
+        maps, representation = attributions_and_representation(trunk, x, settings)
+    return (
+        {method: stored_maps(found, channels, dtype) for method, found in maps.items()},
+        None if representation is None else stored_representation(representation, most_values),
+    )
+
+
+def check_storage(channels: str, dtype: str) -> None:
+    """Raises SettingsError for unknown ``channels`` or ``dtype``."""
+    if channels not in CHANNELS:
+        raise SettingsError(f"channels is {channels!r}, expected one of {', '.join(CHANNELS)}")
+    if dtype not in DTYPES:
+        raise SettingsError(f"the dtype of records is {dtype!r}, expected one of {', '.join(DTYPES)}")
+
+
+def stored_maps(maps: np.ndarray, channels: str = "mean", dtype: str = "float16") -> StoredMaps:
+    """A batch of maps ``[N, H, W, C]`` as records hold it.
+
+    Args:
+        maps: non-finite values are kept and flagged.
+        channels: "mean" stores the channel mean (the authors'), "all" every channel.
+        dtype: "float16" stores each map at unit peak, so that nothing over- or underflows and the error is
+            at most 2**-11 of a value or 2**-25 of the peak; "float32" stores it as it is.
+
+    Raises:
+        SettingsError: unknown ``channels`` or ``dtype``, or maps that are not ``[N, H, W, C]``.
+    """
+    check_storage(channels, dtype)
+    if maps.ndim != 4 or 0 in maps.shape[1:]:
+        raise SettingsError(f"the maps have shape {maps.shape}, expected [N, H, W, C] with no side of 0")
+    if channels == "mean":
+        values = channel_mean(maps)
+    else:
+        with np.errstate(over="ignore"):
+            values = np.asarray(maps, dtype=np.float32)
+    rows = values.reshape(len(values), int(np.prod(values.shape[1:])))
+    peak = np.maximum(rows.max(axis=1), -rows.min(axis=1)) if len(rows) else np.zeros(0, np.float32)
+    finite = np.isfinite(peak)
+    for index in np.flatnonzero(~finite):
+        row = rows[index]
+        peak[index] = np.abs(row[np.isfinite(row)]).max(initial=0.0)
+    scale = np.where(peak > 0, peak, np.float32(1))
+    unit = rows / scale[:, None]
+    with np.errstate(invalid="ignore"):  # of maps that are not finite
+        # einsum: a dot product of this size would wake all of BLAS's threads, map after map.
+        norm = peak * np.sqrt(np.einsum("nv,nv->n", unit, unit, dtype=np.float64))
+    norm = np.where(finite, np.minimum(norm, _FLOAT32_MAX), np.nan).astype(np.float32)
+    if dtype == "float32":
+        return StoredMaps(values, np.ones(len(rows), np.float32), norm, finite)
+    return StoredMaps(unit.astype(np.float16).reshape(values.shape), scale, norm, finite)
+
+
+def channel_mean(maps: np.ndarray) -> np.ndarray:
+    """Mean over the last axis, summed in float64: ``[..., C]`` -> float32 ``[..., 1]``.
+
+    Source: the authors' ``affinity.py`` (mean over channels before the cosine).
+    """
+    total = maps[..., 0].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # inf - inf and the like stay visible as NaN
+        for channel in range(1, maps.shape[-1]):
+            total += maps[..., channel]
+        return (total / maps.shape[-1]).astype(np.float32)[..., None]
+
+
+def stored_representation(representation: np.ndarray, most: int = MOST_VALUES) -> np.ndarray:
+    """A representation as it is stored: ``[N, ...]`` to float32 ``[N, h, w, c]``.
+
+    Vectors become ``[N, 1, 1, c]``. Of a larger one than ``most`` values an image, squares of 2 x 2, 3 x 3, ...
+    positions are averaged (at the edges what is left of them) until it fits or one position is left.
+    """
+    count, shape = len(representation), representation.shape[1:]
+    channels = shape[-1] if shape else 1
+    height = shape[0] if len(shape) > 2 else 1
+    grid = representation.reshape(count, height, -1, channels)
+    width = grid.shape[2]
+    factor = 1
+    while -(-height // factor) * -(-width // factor) * channels > most and factor < max(height, width):
+        factor += 1
+    if factor == 1:
+        return grid
+    rows, columns = np.arange(0, height, factor), np.arange(0, width, factor)
+    sums = np.add.reduceat(np.add.reduceat(grid.astype(np.float64), rows, axis=1), columns, axis=2)
+    sizes = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
+    return (sums / sizes[:, :, None]).astype(np.float32)
