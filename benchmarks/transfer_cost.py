@@ -1,6 +1,6 @@
 """What measuring the transfers of the rooms zoo costs: one source's twenty readouts timed, times the sources and seeds.
 
-    python benchmarks/transfer_cost.py [--write]
+    python -m benchmarks.transfer_cost [--write]        (from the root of a clone: it uses studies/)
 
 The pictures and labels are random, of the real shapes and numbers (504 for training, 400 for testing): the time of a
 training step does not depend on their values. ``--write`` puts the figure into checkpoints/rooms/transfer_cost.json,
@@ -18,10 +18,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from studies.rooms.tasks import TASK_NAMES, TASKS
+from studies.rooms.transfer_run import Splits, run_source
 from tfattr import resources
 from tfattr.records import whole_file
-from tfattr.rooms.tasks import TASK_NAMES, TASKS
-from tfattr.rooms.transfer_run import Splits, run_source
 
 SOURCES, SEEDS = 21, 2  # the twenty encoders and the untrained one
 

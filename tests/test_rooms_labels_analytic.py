@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from studies.rooms import geometry, labels
+from studies.rooms.camera import Camera, pose
+from studies.rooms.inputs import network_input
+from studies.rooms.tasks import CENTRE_HOLE, TASK_NAMES, TASKS, task
 from tfattr.errors import SettingsError
-from tfattr.rooms import geometry, labels
-from tfattr.rooms.camera import Camera, pose
-from tfattr.rooms.inputs import network_input
-from tfattr.rooms.tasks import CENTRE_HOLE, TASK_NAMES, TASKS, task
 
 SIZE = 64
 

@@ -7,17 +7,17 @@ import sys
 import numpy as np
 import pytest
 
+from studies.rooms import labels, render, tracing
+from studies.rooms import materials as mat
+from studies.rooms.camera import Camera, pose
+from studies.rooms.categories import CATEGORY_ID
+from studies.rooms.dataset import load
+from studies.rooms.geometry import manhattan_axes, positions
+from studies.rooms.meshes import box, ellipsoid, quad
+from studies.rooms.pieces import Piece
+from studies.rooms.scene import PointLight, Scene
+from studies.rooms.tasks import TASKS
 from tfattr.errors import MissingExtraError, SettingsError
-from tfattr.rooms import labels, render, tracing
-from tfattr.rooms import materials as mat
-from tfattr.rooms.camera import Camera, pose
-from tfattr.rooms.categories import CATEGORY_ID
-from tfattr.rooms.dataset import load
-from tfattr.rooms.geometry import manhattan_axes, positions
-from tfattr.rooms.meshes import box, ellipsoid, quad
-from tfattr.rooms.pieces import Piece
-from tfattr.rooms.scene import PointLight, Scene
-from tfattr.rooms.tasks import TASKS
 
 
 def test_missing_mitsuba_is_one_sentence(monkeypatch, capsys, tmp_path):
@@ -153,7 +153,7 @@ def test_labels_of_rendered_rooms(data):
 
 
 def test_a_picture_can_be_rendered_alone(data):
-    from tfattr.rooms import views
+    from studies.rooms import views
 
     views._room.cache_clear()
     alone = views.image_record("val", 3, samples=2)
@@ -204,7 +204,7 @@ def test_missing_and_damaged_shards_are_named(tmp_path):
 def test_probe_sets_are_files_that_stay(mi, tmp_path, monkeypatch):
     from PIL import Image
 
-    from tfattr.rooms import probes
+    from studies.rooms import probes
 
     monkeypatch.setattr(probes, "COUNT", 1)
     for name in ("street", "still_life"):

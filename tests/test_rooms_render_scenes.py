@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from studies.rooms.camera import Camera, candidates, pose
+from studies.rooms.categories import CATEGORY_ID, OBJECTS, ROOM_TYPES
+from studies.rooms.filtering import smooth_light
+from studies.rooms.geometry import camera_angles
+from studies.rooms.meshes import box, ellipsoid, frustum, quad, rotation_z
+from studies.rooms.scene import room_scene, seeded, style_of
+from studies.rooms.tracing import dominant
+from studies.rooms.views import SPLITS, split_named
 from tfattr.errors import SettingsError
-from tfattr.rooms.camera import Camera, candidates, pose
-from tfattr.rooms.categories import CATEGORY_ID, OBJECTS, ROOM_TYPES
-from tfattr.rooms.filtering import smooth_light
-from tfattr.rooms.geometry import camera_angles
-from tfattr.rooms.meshes import box, ellipsoid, frustum, quad, rotation_z
-from tfattr.rooms.scene import room_scene, seeded, style_of
-from tfattr.rooms.tracing import dominant
-from tfattr.rooms.views import SPLITS, split_named
 
 #: What makes each room type what it is.
 MUST_HAVE = {

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from studies.rooms import train_report
+from studies.rooms.inputs import network_input
+from studies.rooms.networks import encoder_scopes
+from studies.rooms.tasks import TASKS
+from studies.rooms.train_graph import build, is_encoder_variable, session
+from studies.rooms.train_loop import CHECKPOINT_NAME, Examples, batch_indices, train, training_batch
+from studies.rooms.train_plan import ENTRIES, MIRROR_SIGNS, entry
+from studies.rooms.train_score import constant_prediction, constant_scores
 from tfattr.errors import SettingsError
-from tfattr.rooms import train_report
-from tfattr.rooms.inputs import network_input
-from tfattr.rooms.networks import ARCHS, encoder, encoder_scopes
-from tfattr.rooms.tasks import TASKS
-from tfattr.rooms.train_graph import build, is_encoder_variable, session
-from tfattr.rooms.train_loop import CHECKPOINT_NAME, Examples, batch_indices, train, training_batch
-from tfattr.rooms.train_plan import ENTRIES, MIRROR_SIGNS, entry
-from tfattr.rooms.train_score import constant_prediction, constant_scores
+from tfattr.zoo.rooms_encoder import ARCHS, encoder
 
 v1 = tf.compat.v1
 
@@ -81,7 +82,7 @@ def test_exported_encoder_gives_the_training_sessions_code(tmp_path, name):
     with tf.Graph().as_default(), session() as sess:
         statistics = None
         if item.loss != "softmax":
-            from tfattr.rooms.train_graph import Statistics
+            from studies.rooms.train_graph import Statistics
 
             statistics = Statistics.of(made_up(item.task, 12, 0).labels)
         graph = build(item, statistics)
@@ -249,7 +250,7 @@ def test_the_zoo_files_preprocessing_is_the_networks_input(name):
 
 
 def test_mirrored_layouts_are_the_labels_of_the_mirrored_world():
-    from tfattr.rooms.labels import room_layout, vanishing_point
+    from studies.rooms.labels import room_layout, vanishing_point
 
     rng = np.random.default_rng(8)
     mirror = np.diag([-1.0, 1.0, 1.0])

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from studies.rooms import truth
+from studies.rooms.tasks import TASK_NAMES
+from studies.rooms.train_plan import ENTRIES
+from studies.rooms.train_report import zoo_table
 from tfattr import resources
-from tfattr.rooms import truth
-from tfattr.rooms.networks import encoder
-from tfattr.rooms.tasks import TASK_NAMES
-from tfattr.rooms.train_plan import ENTRIES
-from tfattr.rooms.train_report import zoo_table
 from tfattr.zoo.file import open_zoo
+from tfattr.zoo.rooms_encoder import encoder
 
 ROOMS = resources.checkpoints() / "rooms"
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from studies.rooms import truth
+from studies.rooms.tasks import TASK_NAMES, TASKS
+from studies.rooms.train_graph import Statistics
+from studies.rooms.train_report import write_csv
+from studies.rooms.transfer import RANDOM, SCRATCH, losses_path, read_losses, table, write_table
+from studies.rooms.transfer_ahp import affinities, principal_eigenvector, ratio_matrix, win_rates
+from studies.rooms.transfer_codes import codes, view
+from studies.rooms.transfer_readout import Budget, build, coarse_labels, fit
+from studies.rooms.transfer_run import Splits, run_source, standardised
 from tfattr.errors import ModelFileError, SettingsError
-from tfattr.rooms import truth
-from tfattr.rooms.tasks import TASK_NAMES, TASKS
-from tfattr.rooms.train_graph import Statistics
-from tfattr.rooms.train_report import write_csv
-from tfattr.rooms.transfer import RANDOM, SCRATCH, losses_path, read_losses, table, write_table
-from tfattr.rooms.transfer_ahp import affinities, principal_eigenvector, ratio_matrix, win_rates
-from tfattr.rooms.transfer_codes import codes, view
-from tfattr.rooms.transfer_readout import Budget, build, coarse_labels, fit
-from tfattr.rooms.transfer_run import Splits, run_source, standardised
 
 
 def test_a_consistent_ratio_matrix_gives_back_its_weights():
@@ -172,7 +172,7 @@ def test_one_source_end_to_end_and_the_table(tmp_path):
 
 
 def test_a_missing_encoder_is_named(tmp_path):
-    with pytest.raises(ModelFileError, match="edge2d.*tfattr.rooms.train"):
+    with pytest.raises(ModelFileError, match="edge2d.*studies.rooms.train"):
         codes("edge2d", tmp_path, [])
 
 
