@@ -87,8 +87,8 @@ def test_inpainting_masks(tmp_path: Path) -> None:
     assert hole[192:320, 276:404].all()
     assert make_mask("hole", 64, 48).sum() == 24 * 24
     picture = np.zeros((32, 48, 3), np.uint8)
-    picture[8:16, 24:40] = (200, 0, 0)  # the first channel counts
-    picture[20:24] = (127, 255, 255)
+    picture[8:16, 24:40] = (0, 0, 200)  # blue counts, the first channel of a BGR reader
+    picture[20:24] = (255, 255, 127)
     Image.fromarray(picture).save(tmp_path / "mask.png")
     mask = make_mask(tmp_path / "mask.png", 16, 24)
     assert mask.sum() == 4 * 8

@@ -185,3 +185,56 @@ def test_tiny_face_pickle_of_the_port(tmp_path: Path) -> None:
         "average_image",
         *(f"bn_conv1_{n}" for n in ("scale", "offset", "mean", "variance")),
     }
+
+
+def test_tiny_faces_own_pickle_equals_its_mat(tmp_path: Path) -> None:
+    """As the port's converter writes it: the .mat's parameters, statistics beside them, the type of each layer."""
+    import scipy.io
+
+    rng = np.random.default_rng(2)
+    params = {**matconvnet("conv1", (7, 7, 3, 8), rng), **matconvnet("res2a_branch1", (1, 1, 8, 4), rng)}
+    params["score4f"] = rng.standard_normal((4, 4, 5, 5)).astype(np.float32)
+    table = np.zeros((1, len(params)), [("name", object), ("value", object)])
+    for index, (name, value) in enumerate(params.items()):
+        table[0, index] = (name, value)
+    norms = ("bn_conv1", "bn2a_branch1")
+    layers = np.zeros((1, 2), [("name", object), ("type", object), ("block", object), ("params", object)])
+    for index, norm in enumerate(norms):
+        names = np.array([f"{norm}_{kind}" for kind in ("mult", "bias", "moments")], object).reshape(1, -1)
+        layers[0, index] = (norm, "dagnn.BatchNorm", {"epsilon": 1e-4}, names)
+    average = np.array([[[119.0, 110.0, 101.0]]], np.float32)
+    net = {"params": table, "layers": layers, "meta": {"normalization": {"averageImage": average}}}
+    scipy.io.savemat(tmp_path / "hr_res101.mat", {"net": net})
+
+    blocks, ported = {}, {"clusters": np.zeros((25, 5)), "average_image": average[0], **params}
+    for layer, kind in (
+        *((name, "dagnn.Conv") for name in ("conv1", "res2a_branch1", "score_res4")),
+        *((name, "dagnn.BatchNorm") for name in norms),
+        *((name, "dagnn.ReLU") for name in ("conv1_relu", "res2a_relu")),
+        ("score4", "dagnn.ConvTranspose"),
+    ):
+        blocks[f"{layer}_type"] = ported[f"{layer}_type"] = np.array([kind])[
+            0
+        ]  # numpy's string, as loadmat gives
+    for norm in norms:
+        moments = ported[f"{norm}_moments"]
+        ported[f"{norm}_scale"], ported[f"{norm}_offset"] = (
+            ported[f"{norm}_mult"][:, 0],
+            ported[f"{norm}_bias"][:, 0],
+        )
+        ported[f"{norm}_mean"] = moments[:, 0]
+        ported[f"{norm}_variance"] = moments[:, 1] * moments[:, 1] - np.float32(1e-4)
+    ported["score4_filter"] = params["score4f"]
+    assert all(isinstance(ported[f"{norm}_type"], np.str_) for norm in norms)
+    (tmp_path / "mat2tf.pkl").write_bytes(pickle.dumps([blocks, ported], pickle.HIGHEST_PROTOCOL))
+
+    found, wanted = (convert.read("tinyface", tmp_path / name) for name in ("mat2tf.pkl", "hr_res101.mat"))
+    assert set(found) - set(wanted) == {"score4_w"}  # a later layer's, which the .mat calls score4f
+    assert {name for name in wanted if name.startswith("bn")} == {
+        f"{norm}_{kind}" for norm in norms for kind in ("scale", "offset", "mean", "variance")
+    }
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps([{}, {**ported, "conv1_type": Evil("true")}]))
+    with pytest.raises(ModelFileError, match="it holds"):
+        convert.read("tinyface", tmp_path / "evil.pkl")

@@ -63,7 +63,7 @@ def test_an_entry_is_complete_and_agrees_with_the_structure_tests(item: Entry) -
         assert text
     frame = item.preprocessing()
     assert frame.crop == "square"
-    assert item.preprocessing(crop="native").crop == "native"
+    assert item.preprocessing(feeding="native").size == frame.size
     assert (known.color, known.range) == (frame.color, frame.range) or frame.color == "L"
     size, feedforward = (*frame.size, frame.channels), bool(item.options.get("feedforward"))
     cases = [
@@ -128,7 +128,7 @@ def test_load_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     place.mkdir(parents=True)
     fake.write(place / "256_256_resfcn256_weight", fake.values(expected.prn()))
     (place / "._256_256_resfcn256_weight.index").write_bytes(b"a Mac's resource fork")
-    trunk = load("prn", crop="native")
+    trunk = load("prn", feeding="native")
     assert trunk.name == "prn"
     assert trunk.output_shape == (8, 8, 512)
     assert trunk.provenance["original"] == "prn"
@@ -141,7 +141,7 @@ def test_load_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_builtin_zoos_load_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening needs no weights; a model whose weights are there loads, another says how to get them."""
     monkeypatch.setenv("TFATTR_HOME", str(tmp_path))
-    zoo = builtin_zoo("merged", crop="native")
+    zoo = builtin_zoo("merged", feeding="native")
     assert [spec.name for spec in zoo] == TASKS + TABLE_1
     assert zoo.groups["curvature"] == "3D"
     (tmp_path / "models/mobilenet_v1_025").mkdir(parents=True)
@@ -151,7 +151,7 @@ def test_builtin_zoos_load_one_by_one(tmp_path: Path, monkeypatch: pytest.Monkey
     trunk = there.load()
     assert (trunk.name, trunk.output_shape) == ("mobilenet_v1_025", (1, 1, 256))
     assert trunk.preprocessing == there.preprocessing
-    assert trunk.preprocessing.crop == "native"
+    assert (trunk.preprocessing.crop, trunk.preprocessing.resize) == ("central", "tensorflow")
     with pytest.raises(ModelFileError, match="tfattr fetch prn"):
         absent.load()
 

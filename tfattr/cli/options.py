@@ -91,11 +91,11 @@ attribution = together(
     click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float16", show_default=True),
     click.option("--batch-size", type=click.IntRange(min=1), help="Images at a time; default by input size."),
     click.option(
-        "--crop",
+        "--feeding",
         type=click.Choice(["square", "native"]),
         default="square",
         show_default=True,
-        help="For built-in zoos of originals: every model sees the same centre square, or the whole picture.",
+        help="For the zoos of originals: every model sees the same centre square, or what its own project feeds.",
     ),
     click.option("--models", callback=names, help="Only these models of the zoo, with commas."),
     trust,

@@ -84,7 +84,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
     from tfattr.runs.probes import survey_probe
     from tfattr.zoo.file import open_zoo
 
-    opened = open_zoo(zoo, settings["crop"]).only(settings["models"])
+    opened = open_zoo(zoo, settings["feeding"]).only(settings["models"])
     opened = opened.trusted() if settings["trust"] else opened
     attribution = AttributionSettings(
         methods=settings["methods"],
@@ -159,7 +159,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
     "--lrp-engine", type=click.Choice(options.ENGINES), default=options.ENGINES[0], show_default=True
 )
 @click.option("--epsilon", type=float, default=1e-4, show_default=True, help="Stabiliser of elrp.")
-@click.option("--crop", type=click.Choice(["square", "native"]), default="square", show_default=True)
+@click.option("--feeding", type=click.Choice(["square", "native"]), default="square", show_default=True)
 @click.option("--models", callback=options.names, help="Only these models of the zoo, with commas.")
 @options.trust
 @options.quiet
@@ -174,7 +174,7 @@ def reproduce(zoo: str, out: str, **settings: Any) -> None:
     from tfattr.runs.reproducing import reproduce as make
     from tfattr.zoo.file import open_zoo
 
-    opened = open_zoo(zoo, settings["crop"]).only(settings["models"])
+    opened = open_zoo(zoo, settings["feeding"]).only(settings["models"])
     study, evaluation = make(
         opened.trusted() if settings["trust"] else opened,
         out,

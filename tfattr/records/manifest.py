@@ -173,7 +173,7 @@ def describe_trunk(trunk: Any) -> dict[str, Any]:
             "output": trunk.output,
             "input_shape": trunk.input_shape,
             "output_shape": trunk.output_shape,
-            "preprocessing": trunk.preprocessing,
+            "preprocessing": trunk.preprocessing.to_dict(),
             "provenance": trunk.provenance,
         }
     )

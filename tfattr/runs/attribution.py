@@ -29,6 +29,7 @@ from tfattr.runs.readback import read_back, say_odd
 from tfattr.runs.repair import remove_damaged, set_aside_unreadable_manifest
 from tfattr.runs.shard import Plan, RecordSettings, Work, compute_shard
 from tfattr.runs.timing import Stopwatch, add_model
+from tfattr.zoo.loading import warn_stretched
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def attribute_zoo(
         ModelFileError, GraphError: a model cannot be loaded.
     """
     models, out = list(models), Path(out)
+    warn_stretched(models)
     attribution, records = attribution or AttributionSettings(), records or RecordSettings()
     ids = tuple(image.id for image in survey.images)
     settings = run_settings(attribution, records)

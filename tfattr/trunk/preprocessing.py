@@ -7,36 +7,40 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from tfattr.errors import SettingsError
+from tfattr.trunk.resizing import CROPS, KERNELS, centre_square, fit
 
-COLORS = ("RGB", "BGR", "Y", "L")
+__all__ = ["COLORS", "RANGES", "Preprocessing", "centre_square"]
+
+COLORS = ("RGB", "BGR", "Y", "gray", "L")
 RANGES = ("[0,1]", "[-1,1]", "[0,255]")
-CROPS = ("square", "native")
 
-# ITU-R BT.601 luma, the Y that the super-resolution literature trains on.
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = {
+    "Y": np.array([0.299, 0.587, 0.114], np.float32),  # ITU-R BT.601, as the super-resolution literature
+    "gray": np.array([0.2989, 0.587, 0.114], np.float32),  # tf.image.rgb_to_grayscale
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
     """What stands between a photograph and the fed tensor.
 
-    The steps, in order: centre square crop of even side (``crop="square"``; ``"native"`` keeps the
-    whole picture), bilinear resize to ``size``, values to [0, 1], ``clip``, colour, ``range``,
-    subtraction of ``mean`` (in the units of ``range``, one value or one a channel), ``hole``.
+    The steps, in order: ``crop`` and ``resize`` to ``size`` (see :func:`tfattr.trunk.resizing.fit`; a photograph of
+    that size is taken as it is), values to [0, 1], ``clip``, colour, ``range``, subtraction of ``mean`` (in the units
+    of ``range``, one value or one a channel), ``hole``.
 
     Attributes:
         size: height and width of the fed tensor, in pixels.
-        color: channels of the fed tensor: ``RGB``, ``BGR``, ``Y`` (BT.601 luma, one channel) or ``L``
-            (CIELAB lightness / 100, one channel).
+        color: channels of the fed tensor: ``RGB``, ``BGR``, or one channel: ``Y`` (BT.601 luma), ``gray``
+            (TensorFlow's luma) or ``L`` (CIELAB lightness / 100, scikit-image 0.12's constants).
         range: values of white and black: ``[0,1]``, ``[-1,1]`` or ``[0,255]``.
         mean: subtracted after scaling, in the order of ``color``'s channels.
         clip: ``(low, high)`` on the [0, 1] scale after the resize (Taskonomy's "low saturation").
         hole: ``(top, bottom, left, right)``: rows and columns set to 0 at the end (context encoder).
-        antialias: smooth before shrinking (Pillow's way); ``False`` samples as scikit-image 0.12 did.
-        crop: ``square`` or ``native``.
+        antialias: smooth before shrinking (Pillow's way); ``False``: ``bilinear`` samples at pixel centres.
+        crop: ``square``, ``native`` (the whole picture), ``central``, ``short_side`` or ``canvas``.
+        resize: ``bilinear``, ``lanczos``, ``nearest``, ``tensorflow`` or ``skimage``.
     """
 
     size: tuple[int, int]
@@ -47,6 +51,7 @@ class Preprocessing:
     hole: tuple[int, int, int, int] | None = None
     antialias: bool = True
     crop: str = "square"
+    resize: str = "bilinear"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", _integers(self.size, 2, "size", "[height, width]"))
@@ -59,11 +64,16 @@ class Preprocessing:
             ("color", self.color, COLORS),
             ("range", self.range, RANGES),
             ("crop", self.crop, CROPS),
+            ("resize", self.resize, KERNELS),
         ):
             if value not in allowed:
                 raise SettingsError(
                     f"Preprocessing: {field} is {value!r}; expected one of {', '.join(allowed)}."
                 )
+        if not self.antialias and self.resize != "bilinear":
+            raise SettingsError(
+                f'Preprocessing: antialias = false goes with resize = "bilinear", not with {self.resize!r}; leave it out.'
+            )
         if min(self.size) < 1:
             raise SettingsError(f"Preprocessing: size is {self.size}; expected a positive height and width.")
         if len(self.mean) not in (0, 1, self.channels):
@@ -73,7 +83,7 @@ class Preprocessing:
 
     @property
     def channels(self) -> int:
-        """Channels of the fed tensor: 3 for RGB and BGR, 1 for Y and L."""
+        """Channels of the fed tensor: 3 for RGB and BGR, 1 for Y, gray and L."""
         return 3 if self.color in ("RGB", "BGR") else 1
 
     @property
@@ -106,6 +116,7 @@ class Preprocessing:
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(self).items()
+            if value != _LATER.get(key, _ABSENT)
         }
 
     @classmethod
@@ -118,10 +129,10 @@ class Preprocessing:
                 f"Preprocessing: a photograph has dtype {photo.dtype} and shape {photo.shape}; "
                 "expected uint8 RGB [height, width, 3]."
             )
-        image = self.resized(photo)
+        image = self._fitted(photo)
         if self.clip is not None:
             image = np.clip(image, *self.clip)
-        image = _to_range(_to_color(image, self.color), self.range)
+        image = _to_range(_to_color(image, self.color).astype(np.float32), self.range)
         if self.mean:
             image = image - np.array(self.mean, np.float32)
         if self.hole is not None:
@@ -131,29 +142,16 @@ class Preprocessing:
 
     def resized(self, photo: np.ndarray) -> np.ndarray:
         """One photograph cropped and resized: uint8 ``[h, w, 3]`` to float32 ``[H, W, 3]`` in [0, 1]."""
-        if self.crop == "square":
-            photo = centre_square(photo)
-        height, width = self.size
-        if photo.shape[:2] == (height, width):
-            return photo.astype(np.float32) / 255.0
-        if self.antialias:
-            resized = Image.fromarray(photo).resize((width, height), Image.Resampling.BILINEAR)
-            return np.asarray(resized, np.float32) / 255.0
-        return _sample_bilinear(photo.astype(np.float32) / 255.0, height, width)
+        return self._fitted(photo).astype(np.float32, copy=False)
+
+    def _fitted(self, photo: np.ndarray) -> np.ndarray:
+        return fit(photo, self.size, self.crop, self.resize, self.antialias)
 
 
-def centre_square(photo: np.ndarray) -> np.ndarray:
-    """The centre square of even side ``2 * (min(h, w) // 2)``: ``[h, w, ...]`` to ``[s, s, ...]``.
-
-    Source: the authors' ``lib/data/load_ops.py`` (``resize_rescale_image`` after the centre crop). A
-    picture one pixel wide keeps that pixel.
-    """
-    height, width = photo.shape[:2]
-    half = min(height, width) // 2
-    if half == 0:
-        return photo[height // 2 : height // 2 + 1, width // 2 : width // 2 + 1]
-    top, left = height // 2 - half, width // 2 - half
-    return photo[top : top + 2 * half, left : left + 2 * half]
+# Fields that older files do not have: written only where they are not the default, so that the marks of older
+# records stay valid.
+_LATER = {"resize": "bilinear"}
+_ABSENT = object()
 
 
 def _integers(values: Sequence[int], count: int, field: str, form: str) -> tuple[int, ...]:
@@ -179,29 +177,18 @@ def _to_color(image: np.ndarray, color: str) -> np.ndarray:
         return image
     if color == "BGR":
         return image[..., ::-1]
-    if color == "Y":
-        return image @ _LUMA[:, None]
+    if color in _LUMA:
+        return image @ _LUMA[color][:, None]
     return _lightness(image)[..., None]
 
 
 def _lightness(image: np.ndarray) -> np.ndarray:
-    """CIELAB L of sRGB in [0, 1], divided by 100. Source: IEC 61966-2-1 and CIE 15 (D65 luminance)."""
+    """CIELAB L of sRGB in [0, 1], divided by 100, in float64.
+
+    Source: IEC 61966-2-1 and CIE 15, with the rounded constants of scikit-image 0.12's ``rgb2lab`` (D65).
+    """
+    image = image.astype(np.float64)
     linear = np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4)
-    luminance = linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    luminance = linear @ np.array([0.212671, 0.715160, 0.072169])
     cube = np.where(luminance > 0.008856, np.cbrt(luminance), 7.787 * luminance + 16.0 / 116.0)
-    return (116.0 * cube - 16.0).astype(np.float32) / 100.0
-
-
-def _sample_bilinear(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bilinear interpolation at pixel centres without smoothing (order 1 of scikit-image's ``resize``)."""
-
-    def taps(length: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        position = (np.arange(target) + 0.5) * (length / target) - 0.5
-        position = np.clip(position, 0.0, length - 1.0)
-        low = np.floor(position).astype(int)
-        return low, np.minimum(low + 1, length - 1), (position - low).astype(np.float32)
-
-    top, bottom, down = taps(image.shape[0], height)
-    left, right, across = taps(image.shape[1], width)
-    rows = image[top] * (1.0 - down)[:, None, None] + image[bottom] * down[:, None, None]
-    return rows[:, left] * (1.0 - across)[None, :, None] + rows[:, right] * across[None, :, None]
+    return (116.0 * cube - 16.0) / 100.0

@@ -66,6 +66,8 @@ def tinyface(params: Mapping[str, Any], epsilons: Mapping[str, float], where: st
         if key == MEAN_NAME:
             tensors[MEAN_NAME] = _pixel(value)
             continue
+        if isinstance(value, str):  # the port's converter writes each layer's type beside its weights
+            continue
         base, _, kind = key.rpartition("_")
         if base in norms:
             name = norm_name(base) if base.startswith(("res", "conv")) else base

@@ -142,7 +142,7 @@ _FAMILIES = (
         "nazeri",
         output="encoder",
         size=(256, 256),
-        color="Y",
+        color="gray",
         options={"dataset": "places365"},
     ),
     _family(

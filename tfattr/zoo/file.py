@@ -56,27 +56,32 @@ class Zoo:
         return {model.name: model.group for model in self.models if model.group}
 
 
-def open_zoo(zoo: str | os.PathLike[str], crop: str = "square") -> Zoo:
+def open_zoo(zoo: str | os.PathLike[str], feeding: str = "square") -> Zoo:
     """A zoo by the path of its TOML file or by a built-in name.
 
     Built in are ``rooms`` (embedded), and the originals: ``taskonomy`` (20), ``collected`` (18) and ``merged``
-    (38), whose weights are looked for in the cache when a model is loaded. ``crop`` (``square`` or
-    ``native``) is for the originals; a zoo file says its own.
+    (38), whose weights are looked for in the cache when a model is loaded. ``feeding`` (``square`` or
+    ``native``) is for the originals; a zoo file says its own crop and resize.
 
     Raises:
-        SettingsError: neither a file nor a built-in name, or a file that is no zoo.
+        SettingsError: neither a file nor a built-in name, a file that is no zoo, or ``native`` for a zoo file.
     """
     path = Path(zoo)
-    if path.suffix == ".toml" or path.is_file():
-        return read_zoo(path)
     embedded = {file.parent.name: file for file in sorted(resources.checkpoints().glob("*/zoo.toml"))}
+    own = path.suffix == ".toml" or path.is_file()
+    if feeding != "square" and (own or str(zoo) in embedded):
+        raise SettingsError(
+            f"{zoo}: the feeding {feeding!r} is for the zoos of originals; a zoo file says it model by model: crop, resize."
+        )
+    if own:
+        return read_zoo(path)
     if str(zoo) in embedded:
         return read_zoo(embedded[str(zoo)], name=str(zoo))
     from tfattr.zoo.loading import builtin_zoo
     from tfattr.zoo.originals import ZOOS
 
     if str(zoo) in ZOOS:
-        return builtin_zoo(str(zoo), crop)
+        return builtin_zoo(str(zoo), feeding)
     raise SettingsError(
         f"{zoo}: no such zoo; expected a TOML file or one of the built-in zoos {', '.join([*embedded, *ZOOS])}."
     )

@@ -122,7 +122,8 @@ def make_mask(mask: str | os.PathLike[str], height: int, width: int) -> np.ndarr
         raise SettingsError(
             f'{os.fspath(mask)}: no readable mask image ({error}); give an image file, "hole" or "zero".'
         ) from error
-    return (np.asarray(resized)[..., 0] > 127.5).astype(np.float32)
+    blue = np.asarray(resized)[..., 2]  # the project reads BGR and takes the first channel
+    return (blue > 127.5).astype(np.float32)
 
 
 def check_checkpoint(prefix: str | os.PathLike[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,11 @@ from tfattr.zoo.spec import ModelSpec
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
+
+class FeedingWarning(UserWarning):
+    """Pictures reach a model otherwise than a user may expect."""
+
+
 CONVERTED = {"tinyface": (".mat", ".pkl", ".pickle"), "fcrn": (".npy",)}
 
 
@@ -23,18 +30,35 @@ CONVERTED = {"tinyface": (".mat", ".pkl", ".pickle"), "fcrn": (".npy",)}
 class OriginalSpec(ModelSpec):
     """An original in a built-in zoo: its weights are looked for in the cache when it is loaded.
 
-    ``original``: its id. ``crop``: ``square`` or ``native``.
+    ``original``: its id. ``feeding``: ``square`` or ``native``.
     """
 
     original: str = ""
-    crop: str = "square"
+    feeding: str = "square"
 
     def load(self) -> Trunk:
         """The original as a Trunk; ModelFileError says how to get weights that are not there."""
-        return load(self.original, crop=self.crop)
+        return load(self.original, feeding=self.feeding)
 
 
-def builtin_zoo(name: str, crop: str = "square") -> Zoo:
+def warn_stretched(models: Iterable[ModelSpec | Trunk]) -> None:
+    """A :class:`FeedingWarning` that names the models whose pictures a square is stretched to, if there are any."""
+    frames = {model.name: model.preprocessing for model in models}
+    stretched = [
+        f"{name} ({frame.size[0]}x{frame.size[1]})"
+        for name, frame in frames.items()
+        if frame is not None and frame.crop == "square" and frame.size[0] != frame.size[1]
+    ]
+    if stretched:
+        warnings.warn(
+            f"the centre square is stretched to the input of {', '.join(stretched)}; --feeding native "
+            '(crop = "canvas" in a zoo file) keeps the aspect.',
+            FeedingWarning,
+            stacklevel=2,
+        )
+
+
+def builtin_zoo(name: str, feeding: str = "square") -> Zoo:
     """The zoo ``taskonomy`` (20), ``collected`` (18) or ``merged`` (38), in the paper's order; nothing is loaded.
 
     Raises SettingsError for another name.
@@ -44,13 +68,13 @@ def builtin_zoo(name: str, crop: str = "square") -> Zoo:
             name=item.name,
             source="checkpoint",
             path=str(cache.folder(item)),
-            preprocessing=item.preprocessing(crop),
+            preprocessing=item.preprocessing(feeding),
             builder=item.family,
             options=item.options,
             task=item.task,
             group=item.group,
             original=item.id,
-            crop=crop,
+            feeding=feeding,
         )
         for item in entries(name)
     )
@@ -61,17 +85,17 @@ def load(
     name: str,
     checkpoint: str | os.PathLike[str] | None = None,
     *,
-    crop: str = "square",
+    feeding: str = "square",
     **options: Any,
 ) -> Trunk:
     """An original as a Trunk, cut at the paper's layer.
 
     ``name``: an id of :func:`tfattr.zoo.entries`, e.g. ``"taskonomy/curvature"``. ``checkpoint``: a file of
     one's own (a V2 prefix, a V1 file; a ``.mat`` or pickle for Tiny Face, an ``.npy`` for FCRN); None takes
-    the cache's. ``crop``: ``square`` or ``native``. ``options``: of the builder, e.g. ``mask="zero"``. Raises
+    the cache's. ``feeding``: ``square``, or ``native`` (see :meth:`tfattr.zoo.originals.Entry.preprocessing`). ``options``: of the builder, e.g. ``mask="zero"``. Raises
     ModelFileError where the weights are missing or another net's, SettingsError for an unknown name.
     """
-    found = model_spec(entry(name), checkpoint, crop=crop, **options)
+    found = model_spec(entry(name), checkpoint, feeding=feeding, **options)
     if found.builder == "inpainting":
         from tfattr.trunk.freeze import open_checkpoint
         from tfattr.zoo.inpainting import check_checkpoint
@@ -85,7 +109,11 @@ def load(
 
 
 def model_spec(
-    original: Entry, checkpoint: str | os.PathLike[str] | None = None, *, crop: str = "square", **options: Any
+    original: Entry,
+    checkpoint: str | os.PathLike[str] | None = None,
+    *,
+    feeding: str = "square",
+    **options: Any,
 ) -> ModelSpec:
     """The original as a zoo's model, its checkpoint looked up and, where it is no checkpoint, converted.
 
@@ -99,7 +127,7 @@ def model_spec(
         name=original.name,
         source="checkpoint",
         path=prefix,
-        preprocessing=original.preprocessing(crop, **changes),
+        preprocessing=original.preprocessing(feeding, **changes),
         builder=original.family,
         options={**original.options, **options},
         task=original.task,

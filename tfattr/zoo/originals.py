@@ -19,7 +19,8 @@ else:
     import tomli as tomllib
 
 ZOOS = ("taskonomy", "collected", "merged")
-_FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias")
+_FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias", "resize")
+FEEDINGS = ("square", "native")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Entry:
     native: str
     frame: Mapping[str, Any]
     downloads: tuple[Download, ...]
+    native_frame: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     pretrained: bool = False
     by_hand: str = ""
@@ -68,9 +70,16 @@ class Entry:
         """The id behind the slash: the model's name in matrices, figures and folders."""
         return self.id.rsplit("/", 1)[-1]
 
-    def preprocessing(self, crop: str = "square", **changes: Any) -> Preprocessing:
-        """The frame that the net is fed; ``crop`` is ``square`` (default) or ``native``."""
-        return Preprocessing(**{**self.frame, "crop": crop, **changes})
+    def preprocessing(self, feeding: str = "square", **changes: Any) -> Preprocessing:
+        """The frame that the net is fed, with ``changes``.
+
+        ``feeding``: ``square``, the same centre square for every model, or ``native``, as the original project
+        prepares pictures for evaluation. Raises SettingsError for another.
+        """
+        if feeding not in FEEDINGS:
+            raise SettingsError(f"The feeding is {feeding!r}; expected one of {', '.join(FEEDINGS)}.")
+        native = self.native_frame if feeding == "native" else {}
+        return Preprocessing(**{**self.frame, **native, **changes})
 
 
 @functools.lru_cache(maxsize=1)

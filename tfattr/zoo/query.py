@@ -8,7 +8,7 @@ from tfattr.errors import SettingsError
 from tfattr.zoo.spec import ModelSpec
 
 
-def find_model(query: str, crop: str = "square") -> ModelSpec:
+def find_model(query: str, feeding: str = "square") -> ModelSpec:
     """The model that ``query`` means; nothing is loaded.
 
     ``DIR``: a saved trunk (:meth:`tfattr.Trunk.save`); ``zoo.toml:NAME`` or ``rooms:NAME``: a model of a zoo;
@@ -24,12 +24,12 @@ def find_model(query: str, crop: str = "square") -> ModelSpec:
     if zoo:
         from tfattr.zoo.file import open_zoo
 
-        return open_zoo(zoo, crop).only([name]).models[0]
+        return open_zoo(zoo, feeding).only([name]).models[0]
     from tfattr.zoo.loading import model_spec
     from tfattr.zoo.originals import entry
 
     try:
-        return model_spec(entry(query), None, crop=crop)
+        return model_spec(entry(query), None, feeding=feeding)
     except SettingsError as error:
         raise SettingsError(
             f"{query}: neither a saved trunk's folder, nor ZOO:NAME (a zoo file or a built-in zoo), nor an original "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
 SOURCES = ("frozen_graph", "meta_graph", "checkpoint", "keras", "saved_model", "hub", "trunk")
-_FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias", "crop")
+_FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias", "crop", "resize")
 _KNOWN = (
     "name", "source", "path", "builder", "input", "output", "layer", "signature", "feed", "task", "group",
     "fold_batch_norm", *_FRAME,
