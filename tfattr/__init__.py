@@ -18,6 +18,9 @@ _HOMES = {
     "load": "tfattr.zoo.loading",
     "open_zoo": "tfattr.zoo.file",
     "attribute": "tfattr.attribution",
+    "run": "tfattr.runs.run",
+    "open_run": "tfattr.runs.run",
+    "Run": "tfattr.runs.run",
     "rank": "tfattr.affinity",
     "similarity_tree": "tfattr.affinity",
 }

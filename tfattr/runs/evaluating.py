@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -31,6 +31,9 @@ from tfattr.runs.controls import random_control, raw_pixels
 from tfattr.runs.pictures import both
 from tfattr.runs.representations import Representations
 from tfattr.zoo.taskonomy_truth import task_names
+
+if TYPE_CHECKING:
+    import pandas
 
 EVALUATION_NAME = "evaluation.json"
 # Encoders of the rooms and of Taskonomy whose 16 x 16 x 8 code leaves the network flattened: SVCCA compares maps by
@@ -91,6 +94,12 @@ class Evaluation:
             "verdicts": self.verdicts,
             "missing": self.missing,
         }
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows as a DataFrame, a ranking a row, columns as in ``evaluation.csv``."""
+        import pandas
+
+        return pandas.DataFrame([one.row() for one in self.judged]).set_index("ranking")
 
     def table(self) -> str:
         """The rows as text, best P@5 first within a kind, with the random expectation below."""

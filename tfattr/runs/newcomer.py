@@ -61,7 +61,8 @@ def add_model(run: str | os.PathLike[str], spec: ModelSpec, progress: bool = Tru
         order = [*(known.models if known else models)]
         order += [] if spec.name in order else [spec.name]
         grid = known.grids[known.methods[0]] if known else None
-        states = affinity_states(run, order, methods, grid, progress, keep_images=True)
+        ordered = [method for method in (known.methods if known else methods) if method in methods]
+        states = affinity_states(run, order, ordered, grid, progress, keep_images=True)
         AffinityResult.from_states(states).save(run / AFFINITY_NAME)
         ImageCosines.from_states(states, manifest.ids).save(run / IMAGES_NAME)
     return manifest

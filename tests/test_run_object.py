@@ -1,0 +1,108 @@
+"""``tfattr.run`` and ``Run``: the front door, on a zoo of tiny graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from small_zoo import SIDE, write_photos, write_zoo
+
+import tfattr
+from tfattr.affinity import AffinityResult
+from tfattr.errors import RecordsError, SettingsError
+from tfattr.records import map_directory, read_maps
+
+MODELS = ["one", "two", "three"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("front_door")
+    zoo = write_zoo(folder, {"one": 1, "two": 2, "three": 3, "newcomer": 4})
+    photos = write_photos(folder / "photos", 6)
+    models = tfattr.open_zoo(zoo).only(MODELS)
+    return tfattr.run(models, photos, folder / "run", methods=["grad_input", "saliency"], progress=False)
+
+
+def test_affinity_is_a_frame_of_the_file(run):
+    kept = AffinityResult.load(run.path / "affinity.npz")
+    frame = run.affinity("saliency")
+    assert list(frame.index) == list(frame.columns) == MODELS
+    np.testing.assert_array_equal(frame.to_numpy(), kept.affinity["saliency"])
+    np.testing.assert_array_equal(run.affinity().to_numpy(), kept.affinity["grad_input"])
+
+
+def test_rank_is_the_row_in_order_with_intervals(run):
+    ranked = run.rank("two")
+    row = run.affinity("grad_input").loc["two"].drop("two").sort_values(ascending=False)
+    assert list(ranked.columns[:4]) == ["source", "affinity", "low", "high"]
+    assert list(ranked["source"]) == list(row.index)
+    np.testing.assert_allclose(ranked["affinity"], row, atol=1e-6)
+    assert ((ranked["low"] <= ranked["affinity"]) & (ranked["affinity"] <= ranked["high"])).all()
+
+
+def test_maps_of_an_image_by_number_and_id(run):
+    number = 4
+    maps = run.maps(number, "saliency")
+    assert list(maps) == MODELS
+    for model, found in maps.items():
+        (stored,) = (
+            record.map
+            for record in read_maps(map_directory(run.path, model, "saliency"))
+            if record.index == number
+        )
+        np.testing.assert_array_equal(found, stored)
+    np.testing.assert_array_equal(run.maps(run.images[number], "saliency")["one"], maps["one"])
+    assert maps["one"].shape == (SIDE, SIDE, 1)
+
+
+def test_pictures_are_figures(run):
+    for figure in (
+        run.plot_affinity(),
+        run.plot_tree("saliency"),
+        run.plot_maps(2),
+        run.plot_maps([run.images[1]]),
+    ):
+        assert isinstance(figure, Figure)
+
+
+def test_a_notebook_shows_facts_matrix_and_tree(run):
+    text = run._repr_html_()
+    for part in (*MODELS, "6 (", "grad_input, saliency", "<svg", f"{run.affinity().iloc[0, 1]:.2f}"):
+        assert part in text
+    assert repr(run).startswith("Run(")
+
+
+@pytest.mark.parametrize(
+    "ask, said",
+    [
+        (
+            lambda run: run.affinity("gradinput"),
+            "no method 'gradinput'; expected one of grad_input, saliency",
+        ),
+        (lambda run: run.rank("tow"), "two"),
+        (lambda run: run.maps(6), "0 to 5"),
+        (lambda run: run.maps(0, models=["four"]), "no model 'four'; there are one, two, three"),
+        (lambda run: run.evaluate(), "no measured transfer is known"),
+    ],
+)
+def test_what_is_not_there_is_said(run, ask, said):
+    with pytest.raises(SettingsError, match=said):
+        ask(run)
+
+
+def test_no_run_is_said(tmp_path):
+    with pytest.raises(RecordsError, match=r"run\.json"):
+        tfattr.open_run(tmp_path)
+
+
+def test_a_newcomer_joins_and_the_run_is_opened_again(run, tmp_path):
+    zoo: Path = run.path.parent / "zoo.toml"
+    before = run.affinity()
+    assert run.add(f"{zoo}:newcomer", progress=False) is run
+    assert list(run.models) == [*MODELS, "newcomer"]
+    again = tfattr.open_run(run.path)
+    np.testing.assert_array_equal(again.affinity().iloc[:3, :3], before)
+    assert np.isfinite(again.affinity().to_numpy()).all()
