@@ -1,4 +1,4 @@
-# make venv | make demo | make test | make test-latest | make real | make lint | make bench
+# make venv | make demo | make test | make test-fast | make test-latest | make real | make lint | make docs | make bench
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +16,7 @@ PYTHON_LATEST ?= $(shell for found in python3.12 python3.13 python3.14 python3 \
 	$(wildcard $(HOME)/.pyenv/versions/3.1[2-9]*/bin/python); do \
 	$$found -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$found && break; done)
 
-.PHONY: venv demo test venv-latest test-latest real lint format bench clean
+.PHONY: venv demo test test-fast venv-latest test-latest real lint format docs bench clean
 
 venv: $(STAMP)
 
@@ -50,6 +50,12 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The site in site/: needs no network to be read.
+docs: venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "docs: site/index.html"
+
 format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -62,4 +68,4 @@ bench: venv
 	$(BIN)/python benchmarks/attribution.py
 
 clean:
-	rm -rf $(VENV) $(VENV_LATEST) out build dist *.egg-info
+	rm -rf $(VENV) $(VENV_LATEST) out site build dist *.egg-info
