@@ -86,7 +86,7 @@ def test_states_of_parts_merge(arrays, cosines):
 
 def test_states_that_kept_no_images_are_refused(arrays):
     plain = AffinityState.empty(MODELS, (5, 8)).update(arrays["saliency"][0], IDS[0])
-    with pytest.raises(SettingsError, match="saliency does not hold the cosines of every image"):
+    with pytest.raises(SettingsError, match="saliency does not hold the comparisons of every image"):
         ImageCosines.from_states({"saliency": plain}, IDS[:1])
     with pytest.raises(SettingsError, match="every image"):
         ImageCosines.from_states({"saliency": state_of(arrays["saliency"])}, [*IDS, "more"])

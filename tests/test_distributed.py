@@ -177,9 +177,11 @@ def test_tasks_hold_each_work_once(planned):
 def test_parts_merge_to_the_whole_in_any_order(local, tmp_path):
     run, whole = local
     ids = RunManifest.load(run).ids
-    comparison = Comparison(run, MODELS, METHODS, ids, keep_images=True)
+    comparison = Comparison(
+        run, MODELS, tuple((method, "cosine") for method in METHODS), ids, keep_images=True
+    )
     parts = parts_of(comparison)
-    assert sorted(shard for part in parts if part.method == 1 for shard in part.shards) == [0, 1, 2, 3]
+    assert sorted(shard for part in parts if part.entry == 1 for shard in part.shards) == [0, 1, 2, 3]
     numbered = [partial_of(part, comparison) for part in parts]
     for number, method in enumerate(METHODS):
         mine = [partial for at, partial in numbered if at == number]

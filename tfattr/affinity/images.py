@@ -1,36 +1,42 @@
-"""Cosines image by image: what intervals, sizes of the probe and further models are computed from."""
+"""Comparisons image by image: what intervals, sizes of the probe and further models are computed from."""
 
 from __future__ import annotations
 
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from tfattr.affinity.state import AffinityState
+from tfattr.affinity.measures import DEFAULT_MEASURE
+from tfattr.affinity.state import AffinityState, pair_indices
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.records.whole import whole_file
 
+_FORMAT = 2  # 2: measures; files before it hold cosines
 _BATCH = 64  # resamples at a time: bounds the memory of weighted sums
 
 
 @dataclass(frozen=True)
 class ImageCosines:
-    """Cosines between the models' maps on each probe image; their mean over images is the affinity.
+    """How the models' maps compare on each probe image; the mean over images is the affinity.
 
     Attributes:
         models: M names.
         images: N ids.
-        cosines: per method, float32 ``[N, M (M - 1) / 2]``: pairs i < j, row by row (scipy's squareform
-            order); NaN where one of the two maps was left out.
+        cosines: per entry (a method, or :func:`tfattr.affinity.measures.entry_name` of a method and a measure)
+            float32 ``[N, M (M - 1) / 2]``: pairs i < j, row by row (scipy's squareform order); of a measure that is
+            not symmetric ``[N, M (M - 1)]``: all pairs i != j, row by row, row = target. NaN where one of the two
+            maps was left out.
+        measures: per entry, the measure's name; an entry that is not named here is of cosines.
     """
 
     models: tuple[str, ...]
     images: tuple[str, ...]
     cosines: dict[str, np.ndarray]
+    measures: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_states(cls, states: Mapping[str, AffinityState], images: Sequence[str]) -> ImageCosines:
@@ -43,18 +49,23 @@ class ImageCosines:
         for method, state in states.items():
             if state.kept is None or any(image not in state.kept for image in images):
                 raise SettingsError(
-                    f"the affinity state of {method} does not hold the cosines of every image; "
+                    f"the affinity state of {method} does not hold the comparisons of every image; "
                     "make it with keep_images=True"
                 )
             cosines[method] = np.stack([state.kept[image] for image in images])
-        return cls(next(iter(states.values())).models, tuple(images), cosines)
+        measures = {method: state.measure.name for method, state in states.items()}
+        return cls(next(iter(states.values())).models, tuple(images), cosines, measures)
 
     @property
     def methods(self) -> tuple[str, ...]:
         return tuple(self.cosines)
 
+    def measure(self, method: str) -> str:
+        """The name of the measure that an entry is by."""
+        return self.measures.get(method, DEFAULT_MEASURE)
+
     def check_method(self, method: str) -> None:
-        """Raises SettingsError if there are no cosines of this method."""
+        """Raises SettingsError if there is no such entry."""
         if method not in self.cosines:
             raise SettingsError(
                 f"no method {method!r} in this run; expected one of {', '.join(self.methods)}"
@@ -98,19 +109,19 @@ class ImageCosines:
         if strange:
             raise SettingsError(f"no model is named {strange[0]!r}; there are {', '.join(self.models)}")
         at = [self.models.index(model) for model in models]
-        upper = np.triu_indices(len(at), 1)
-        pairs = _square(np.arange(self._pairs, dtype=np.float64)[None], len(self.models), diagonal=-1)[0]
-        columns = pairs[np.ix_(at, at)][upper].astype(int)
-        return ImageCosines(
-            tuple(models), self.images, {name: one[:, columns] for name, one in self.cosines.items()}
-        )
-
-    @property
-    def _pairs(self) -> int:
-        return len(self.models) * (len(self.models) - 1) // 2
+        found = {}
+        for name, values in self.cosines.items():
+            pairs = _square(
+                np.arange(values.shape[1], dtype=np.float64)[None], len(self.models), diagonal=-1
+            )[0]
+            wanted = pair_indices(len(at), _symmetric(values.shape[1], len(self.models)))
+            found[name] = values[:, pairs[np.ix_(at, at)][wanted].astype(int)]
+        return ImageCosines(tuple(models), self.images, found, self.measures)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the .npz (plain arrays: one by each method's name, ``models``, ``images``, ``methods``)."""
+        """Writes the .npz, plain arrays: one by each entry's name, ``models``, ``images``, ``methods`` (the entries),
+        ``measures`` (of each entry), ``format``.
+        """
         path = Path(path)
         with whole_file(path) as temporary, open(temporary, "wb") as file:
             np.savez(
@@ -119,41 +130,53 @@ class ImageCosines:
                 models=np.array(self.models, dtype=str),
                 images=np.array(self.images, dtype=str),
                 methods=np.array(self.methods, dtype=str),
+                measures=np.array([self.measure(method) for method in self.methods], dtype=str),
+                format=_FORMAT,
             )
         return path
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ImageCosines:
-        """Reads what :meth:`save` wrote.
+        """Reads what :meth:`save` wrote, and files of tfattr 0.1 (cosines).
 
         Raises:
-            RecordsError: missing, damaged, or another kind of file.
+            RecordsError: missing, damaged, of a later format, or another kind of file.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 models = tuple(str(name) for name in file["models"])
                 images = tuple(str(name) for name in file["images"])
                 cosines = {str(name): file[str(name)] for name in file["methods"]}
+                format = int(file["format"]) if "format" in file else 1
+                measures = dict(zip(cosines, map(str, file["measures"]))) if format > 1 else {}
         except FileNotFoundError as error:
             raise RecordsError(f"{path}: no such file; compute it with `tfattr affinity`") from error
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise RecordsError(
                 f"{path}: cannot be read as the cosines of a run ({error}); compute it again with `tfattr affinity`"
             ) from error
-        found = cls(models, images, cosines)
+        if format > _FORMAT:
+            raise RecordsError(f"{path}: format {format}, this tfattr reads up to {_FORMAT}; update tfattr")
+        pairs = len(models) * (len(models) - 1) // 2
         for method, values in cosines.items():
-            if values.shape != (len(images), found._pairs):
+            if values.shape not in ((len(images), pairs), (len(images), 2 * pairs)):
                 raise RecordsError(
-                    f"{path}: {method} has shape {values.shape}, expected {(len(images), found._pairs)}; "
+                    f"{path}: {method} has shape {values.shape}, expected {(len(images), pairs)}; "
                     "compute it again with `tfattr affinity`"
                 )
-        return found
+        return cls(models, images, cosines, measures)
+
+
+def _symmetric(columns: int, models: int) -> bool:
+    return columns == models * (models - 1) // 2
 
 
 def _square(values: np.ndarray, models: int, diagonal: float = 1.0) -> np.ndarray:
-    """``[B, M (M - 1) / 2]`` to symmetric ``[B, M, M]``."""
+    """``[B, M (M - 1) / 2]`` to symmetric, or ``[B, M (M - 1)]`` to full, ``[B, M, M]``."""
     full = np.full((len(values), models, models), diagonal, np.float64)
-    rows, columns = np.triu_indices(models, 1)
+    symmetric = _symmetric(values.shape[1], models)
+    rows, columns = pair_indices(models, symmetric)
     full[:, rows, columns] = values
-    full[:, columns, rows] = values
+    if symmetric:
+        full[:, columns, rows] = values
     return full

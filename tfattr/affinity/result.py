@@ -6,17 +6,18 @@ import os
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import scipy.io
 
+from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.affinity.state import AffinityState, DroppedMap
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.records.whole import whole_file
 
-_RESERVED = ("models", "methods", "counts", "images", "grids", "dropped")
+_RESERVED = ("models", "methods", "counts", "images", "grids", "dropped", "measures")
 _NAMED = 5  # dropped maps that a warning names; the result holds them all
 
 
@@ -30,11 +31,13 @@ class AffinityResult:
 
     Attributes:
         models: names, in the order of rows and columns.
-        affinity: per method, float64 ``[M, M]``; diagonal 1, NaN where no image counts.
+        affinity: per entry (a method, or :func:`tfattr.affinity.measures.entry_name` of a method and a measure),
+            float64 ``[M, M]``, row = target; diagonal 1, NaN where no image counts. All below is per entry too.
         counts: per method, int64 ``[M, M]``: images that count for a pair.
         images: per method, images seen.
         grids: per method, the size that maps were compared at.
-        dropped: per method, the maps left out (zero or not finite).
+        dropped: per method, the maps left out (zero, not finite, or constant).
+        measures: per method, the measure's name; cosine where none is named.
     """
 
     models: tuple[str, ...]
@@ -43,10 +46,15 @@ class AffinityResult:
     images: dict[str, int]
     grids: dict[str, tuple[int, int] | None]
     dropped: dict[str, tuple[DroppedMap, ...]]
+    measures: dict[str, str] = field(default_factory=dict)
 
     @property
     def methods(self) -> tuple[str, ...]:
         return tuple(self.affinity)
+
+    def measure(self, method: str) -> str:
+        """The name of the measure that an entry is by."""
+        return self.measures.get(method, DEFAULT_MEASURE)
 
     @classmethod
     def from_states(cls, states: Mapping[str, AffinityState]) -> AffinityResult:
@@ -76,6 +84,7 @@ class AffinityResult:
             images={method: state.images for method, state in states.items()},
             grids={method: state.grid for method, state in states.items()},
             dropped={method: tuple(state.dropped) for method, state in states.items()},
+            measures={method: state.measure.name for method, state in states.items()},
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -83,7 +92,7 @@ class AffinityResult:
 
         Keys: one ``[M, M]`` array by each method's name; ``models``, ``methods`` (names); ``counts``
         ``[K, M, M]``, ``images`` ``[K]``, ``grids`` ``[K, 2]`` (0 if unknown) in the order of ``methods``;
-        ``dropped`` ``[D, 4]``: method, model, image, reason.
+        ``measures`` likewise; ``dropped`` ``[D, 4]``: method, model, image, reason.
         """
         path = Path(path)
         dropped = [(method, *one) for method, several in self.dropped.items() for one in several]
@@ -95,6 +104,7 @@ class AffinityResult:
             "images": np.array([self.images[method] for method in self.methods], np.int64),
             "grids": np.array([self.grids[method] or (0, 0) for method in self.methods], np.int64),
             "dropped": np.array(dropped, dtype=str).reshape(-1, 4),
+            "measures": np.array([self.measure(method) for method in self.methods], dtype=str),
         }
         with whole_file(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
@@ -127,6 +137,9 @@ class AffinityResult:
                     )
                     for method in methods
                 },
+                measures={method: str(arrays["measures"][k]) for k, method in at}
+                if "measures" in arrays
+                else {},
             )
         except FileNotFoundError as error:
             raise RecordsError(f"{path}: no such file; compute it with `tfattr affinity`") from error

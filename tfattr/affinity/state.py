@@ -9,20 +9,22 @@ from typing import NamedTuple
 import numpy as np
 
 from tfattr.affinity.area import area_resize, common_grid
+from tfattr.affinity.measures import DEFAULT_MEASURE, Measure, find_measure
 from tfattr.attribution.storage import channel_mean
 from tfattr.errors import RecordsError, SettingsError
 
-# Cosines are summed as whole multiples of 2**-40 in int64: sums of integers do not depend on the order, so
+# Comparisons are summed as whole multiples of 2**-40 in int64: sums of integers do not depend on the order, so
 # any split over processes gives the same bits. An image adds an error below 5e-13; 8 million images fit.
 _UNIT = 2.0**40
 _MOST_IMAGES = 2**23 - 1
-_BLOCK = 8192  # columns per float32 matrix product; the products' sums are float64
 _HALF_MAGNITUDE = np.uint16(0x7FFF)
-_SIGN_AND_REST = np.int32(-0x70000001)  # clears the copies of the sign that the shift leaves below it
 
 
 class DroppedMap(NamedTuple):
-    """A map that was left out of the affinity: whose, of which image, and why ("zero" or "not finite")."""
+    """A map that was left out of the affinity: whose, of which image, and why.
+
+    The reason is "zero", "not finite", or "constant" for a measure that is not defined for such maps.
+    """
 
     model: str
     image: str
@@ -31,7 +33,7 @@ class DroppedMap(NamedTuple):
 
 @dataclass
 class AffinityState:
-    """Sums of per-image cosines between models, and how many images each sum has.
+    """Sums of per-image comparisons between models by a measure, and how many images each sum has.
 
     Associative and commutative to the last bit: ``update`` in any order and ``merge`` in any split end in
     the same ``compute()``. Memory does not grow with the number of images (only dropped maps are listed), unless ``kept``.
@@ -39,14 +41,16 @@ class AffinityState:
     Attributes:
         models: names, in order.
         grid: size at which maps are compared; None until the first image settles it.
-        total: int64 ``[M, M]``, the cosines' sum in units of 2**-40.
+        total: int64 ``[M, M]``, the comparisons' sum in units of 2**-40.
         counts: int64 ``[M, M]``, images that count for a pair.
         images: images seen.
         dropped: maps left out, in the order seen.
-        kept: None, or each image's own cosines by its id: float32 ``[M (M - 1) / 2]``, NaN for maps left out
+        kept: None, or each image's own comparisons by its id: float32 ``[M (M - 1) / 2]``, pairs i < j, or
+            ``[M (M - 1)]``, all pairs i != j, if the measure is not symmetric; row by row, NaN for maps left out
             (they grow with the images: 3 KB each for 38 models).
+        measure: how two models' maps of an image compare.
 
-    Source: the authors' ``affinity.py``: channel mean, flatten, cosine per image, mean over images.
+    Source: the authors' ``affinity.py`` for the cosine: channel mean, flatten, cosine per image, mean over images.
     """
 
     models: tuple[str, ...]
@@ -56,20 +60,26 @@ class AffinityState:
     images: int = 0
     dropped: list[DroppedMap] = field(default_factory=list)
     kept: dict[str, np.ndarray] | None = None
+    measure: Measure = field(default_factory=lambda: find_measure(DEFAULT_MEASURE))
 
     @classmethod
     def empty(
-        cls, models: Sequence[str], grid: tuple[int, int] | int | None = None, keep_images: bool = False
+        cls,
+        models: Sequence[str],
+        grid: tuple[int, int] | int | None = None,
+        keep_images: bool = False,
+        measure: str | Measure = DEFAULT_MEASURE,
     ) -> AffinityState:
         """A state that has seen no image.
 
         Args:
             models: their names, unique.
             grid: size to compare at; None lets the first image's maps settle it (:func:`common_grid`).
-            keep_images: also keep each image's own cosines, for intervals (:class:`ImageCosines`).
+            keep_images: also keep each image's own comparisons, for intervals (:class:`ImageCosines`).
+            measure: a registered measure's name, or a measure.
 
         Raises:
-            SettingsError: no model, a model named twice, or a bad grid.
+            SettingsError: no model, a model named twice, a bad grid, or no such measure.
         """
         models = tuple(models)
         if not models:
@@ -84,6 +94,7 @@ class AffinityState:
             total=np.zeros((size, size), np.int64),
             counts=np.zeros((size, size), np.int64),
             kept={} if keep_images else None,
+            measure=find_measure(measure) if isinstance(measure, str) else measure,
         )
 
     def update(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> AffinityState:
@@ -91,8 +102,8 @@ class AffinityState:
 
         Args:
             maps: one map a model, in the order of ``models``: ``[M, P]`` (already on the grid), or a
-                sequence of ``[H, W]`` or ``[H, W, C]`` arrays of any sizes (channels are averaged). Scale
-                does not matter.
+                sequence of ``[H, W]`` or ``[H, W, C]`` arrays of any sizes (channels are averaged, unless the
+                measure compares them as parts). Scale does not matter.
             image: the image's id, to name dropped maps.
 
         Raises:
@@ -103,35 +114,43 @@ class AffinityState:
             raise RecordsError(
                 f"image {image} has {len(maps)} maps, expected one for each of {len(self.models)}"
             )
-        rows = self._rows(maps, image)
-        peaks = _peaks(rows)
-        usable = np.isfinite(peaks) & (peaks > 0)
-        for position in np.flatnonzero(~usable):
-            reason = "zero" if peaks[position] == 0 else "not finite"
-            self.dropped.append(DroppedMap(self.models[position], image, reason))
-        kept = np.flatnonzero(usable)
-        if len(kept) < len(rows):
-            rows, peaks = rows[kept], peaks[kept]
-        cosine = _cosines(rows, peaks)
+        contributions, usable = [], []
+        for position, rows in enumerate(self._rows(maps, image)):
+            peak = _peak(rows)
+            contribution = self.measure.contribution(rows) if np.isfinite(peak) and peak > 0 else None
+            if contribution is None:
+                reason = "zero" if peak == 0 else "constant" if np.isfinite(peak) else "not finite"
+                self.dropped.append(DroppedMap(self.models[position], image, reason))
+            else:
+                contributions.append(contribution)
+                usable.append(position)
         pairs = np.ix_(usable, usable)
-        self.total[pairs] += np.rint(cosine * _UNIT).astype(np.int64)
-        self.counts[pairs] += 1
         self.images += 1
+        compared = np.full((len(self.models), len(self.models)), np.nan)
+        if usable:
+            compared[pairs] = self.measure.compare(contributions)
+            compared[usable, usable] = 1.0
+            self.total[pairs] += np.rint(compared[pairs] * _UNIT).astype(np.int64)
+            self.counts[pairs] += 1
         if self.kept is not None:
-            whole = np.full((len(self.models), len(self.models)), np.nan, np.float32)
-            whole[pairs] = cosine
-            self.kept[image] = whole[np.triu_indices(len(self.models), 1)]
+            self.kept[image] = compared[pair_indices(len(self.models), self.measure.symmetric)].astype(
+                np.float32
+            )
         return self
 
     def merge(self, other: AffinityState) -> AffinityState:
         """The state of both states' images together; neither is changed.
 
         Raises:
-            SettingsError: other models or another grid.
+            SettingsError: other models, another grid or another measure.
         """
         if self.models != other.models:
             raise SettingsError(
                 f"affinity states of different models cannot be merged: {list(self.models)} and {list(other.models)}"
+            )
+        if self.measure.name != other.measure.name:
+            raise SettingsError(
+                f"affinity states by {self.measure.name} and {other.measure.name} cannot be merged; give one measure to both"
             )
         if self.grid and other.grid and self.grid != other.grid:
             raise SettingsError(
@@ -145,6 +164,7 @@ class AffinityState:
             images=self.images + other.images,
             dropped=self.dropped + other.dropped,
             kept=None if self.kept is None or other.kept is None else {**self.kept, **other.kept},
+            measure=self.measure,
         )
 
     def compute(self) -> tuple[np.ndarray, np.ndarray]:
@@ -158,70 +178,51 @@ class AffinityState:
             affinity = self.total / (self.counts * _UNIT)
         return affinity, self.counts.copy()
 
-    def _rows(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> np.ndarray:
-        """One row a model, on the grid, ``[M, P]``: float16 if all are stored so, else float32."""
+    def _rows(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> list[np.ndarray]:
+        """Each model's maps on the grid, ``[K, P]``: as they are stored, or float32."""
         if isinstance(maps, np.ndarray) and maps.ndim == 2:
             if self.grid and maps.shape[1] != self.grid[0] * self.grid[1]:
                 raise SettingsError(
                     f"image {image} has maps of {maps.shape[1]} values, expected {self.grid[0]} x {self.grid[1]}"
                 )
-            return maps if maps.dtype == np.float16 else maps.astype(np.float32, copy=False)
-        planes = [_plane(array) for array in maps]
-        for name, plane in zip(self.models, planes):
-            if plane.ndim != 2 or plane.size == 0:
+            maps = maps if maps.dtype == np.float16 else maps.astype(np.float32, copy=False)
+            return [row[None] for row in maps]
+        for name, array in zip(self.models, maps):
+            if array.ndim not in (2, 3) or array.size == 0:
                 raise SettingsError(
-                    f"image {image}: the map of {name} has shape {plane.shape}, expected [H, W] or [H, W, C]"
+                    f"image {image}: the map of {name} has shape {array.shape}, expected [H, W] or [H, W, C]"
                 )
+        stacks = [_stack(array, self.measure.parts) for array in maps]
         if self.grid is None:
-            self.grid = common_grid(plane.shape for plane in planes)
-        planes = [plane if plane.shape == self.grid else area_resize(plane, self.grid) for plane in planes]
-        dtype = np.float16 if all(plane.dtype == np.float16 for plane in planes) else np.float32
-        rows = np.empty((len(planes), *self.grid), dtype)
-        for row, plane in zip(rows, planes):
-            row[...] = plane
-        return rows.reshape(len(planes), -1)
+            self.grid = common_grid(stack.shape[1:] for stack in stacks)
+        resized = (
+            stack
+            if stack.shape[1:] == self.grid
+            else np.stack([area_resize(plane, self.grid) for plane in stack])
+            for stack in stacks
+        )
+        return [stack.reshape(len(stack), -1) for stack in resized]
 
 
-def _plane(array: np.ndarray) -> np.ndarray:
-    if array.ndim != 3:
-        return array
-    return array[..., 0] if array.shape[2] == 1 else channel_mean(array)[..., 0]
+def pair_indices(models: int, symmetric: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pairs that are kept of an image: i < j, or all i != j; row by row."""
+    if symmetric:
+        return np.triu_indices(models, 1)
+    return np.nonzero(~np.eye(models, dtype=bool))
 
 
-def _peaks(rows: np.ndarray) -> np.ndarray:
-    """The largest absolute value of each row, NaN or inf if the row is not finite."""
+def _stack(array: np.ndarray, parts: bool) -> np.ndarray:
+    """``[H, W]`` or ``[H, W, C]`` to ``[K, H, W]``: every channel, or their mean."""
+    if array.ndim == 2:
+        return array[None]
+    if parts or array.shape[2] == 1:
+        return np.moveaxis(array, -1, 0)
+    return channel_mean(array)[None, ..., 0]
+
+
+def _peak(rows: np.ndarray) -> float:
+    """The largest absolute value, NaN or inf if a value is not finite."""
     if rows.dtype != np.float16:
-        return np.maximum(rows.max(axis=1), -rows.min(axis=1))
+        return float(np.maximum(rows.max(), -rows.min()))
     # Halves without their sign order as whole numbers do, an inf or NaN above all: many times faster.
-    return (rows.view(np.uint16) & _HALF_MAGNITUDE).max(axis=1).view(np.float16)
-
-
-def _cosines(rows: np.ndarray, peaks: np.ndarray) -> np.ndarray:
-    """Cosines between rows: products in float32, their sums over blocks in float64; ``[K, K]``.
-
-    A cosine does not depend on scale. Rows are taken at unit peak, float16 ones as they are: neither's
-    products over- or underflow.
-    """
-    gram = np.zeros((len(rows), len(rows)))
-    # All rows at once: few long operations, so that the thread which reads is not kept waiting.
-    single = _widened(rows) if rows.dtype == np.float16 else rows / peaks[:, None]
-    for start in range(0, single.shape[1], _BLOCK):
-        part = single[:, start : start + _BLOCK]
-        gram += part @ part.T
-    norm = np.sqrt(np.diagonal(gram))
-    cosine = np.clip(gram / np.outer(norm, norm), -1.0, 1.0)
-    np.fill_diagonal(cosine, 1.0)
-    return cosine
-
-
-def _widened(half: np.ndarray) -> np.ndarray:
-    """float16 to float32, exactly; finite values only. numpy's own cast takes twice the time.
-
-    Moving a half's bits by 13 puts sign, exponent and fraction where float32 has them, with the exponent
-    15 - 127 = -112 off.
-    """
-    bits = np.left_shift(half.view(np.int16), 13, dtype=np.int32)
-    bits &= _SIGN_AND_REST
-    single = bits.view(np.float32)
-    single *= np.float32(2.0**112)
-    return single
+    return float((rows.view(np.uint16) & _HALF_MAGNITUDE).max().view(np.float16))

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from tfattr.affinity.measures import DEFAULT_MEASURE, Measure
 from tfattr.affinity.state import AffinityState
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.records import expected_origin, find_shards, parse_shard_name
@@ -28,6 +29,7 @@ def affinity_from_records(
     shards: Iterable[int] | None = None,
     progress: Callable[[int], object] | None = None,
     keep_images: bool = False,
+    measure: str | Measure = DEFAULT_MEASURE,
 ) -> AffinityState:
     """Streams the maps of all models, of one method, into an :class:`AffinityState`.
 
@@ -38,7 +40,8 @@ def affinity_from_records(
         grid: size to compare at, see :func:`tfattr.affinity.common_grid`.
         shards: numbers of the shards to read, all if None; states of a partition merge to the whole.
         progress: called with 1 after each image (``tqdm.update`` fits).
-        keep_images: also keep each image's own cosines in the state.
+        keep_images: also keep each image's own comparisons in the state.
+        measure: how maps compare: a registered measure's name, or a measure.
 
     Returns:
         The state; the maps of four images, of all models, are all that is in memory at a time, besides
@@ -47,9 +50,22 @@ def affinity_from_records(
     Raises:
         RecordsError: missing or damaged shards, shards of another run, or models whose records are of
             different images.
-        SettingsError: no model, a bad grid, or no such shard.
+        SettingsError: no model, a bad grid, no such measure, or no such shard.
     """
-    state = AffinityState.empty(list(directories), grid, keep_images)
+    state = AffinityState.empty(list(directories), grid, keep_images, measure)
+    fill_states([state], directories, ids=ids, shards=shards, progress=progress)
+    return state
+
+
+def fill_states(
+    states: Sequence[AffinityState],
+    directories: Mapping[str, str | os.PathLike[str]],
+    *,
+    ids: Sequence[str] | None = None,
+    shards: Iterable[int] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> None:
+    """Streams the maps once into states of several measures; see :func:`affinity_from_records`."""
     files = {model: find_shards(directory) for model, directory in directories.items()}
     counts = {model: len(paths) for model, paths in files.items()}
     first = next(iter(counts))
@@ -69,17 +85,19 @@ def affinity_from_records(
         for shard in chosen
         for each in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins)
     )
+    seen = 0
     # A second thread reads. Threads of the matrix products beside it would only get in its way.
     with threadpool_limits(1, "blas"):
         for image, maps in _read_ahead(images, _AHEAD):
-            state.update(maps, image)
+            for state in states:
+                state.update(maps, image)
+            seen += 1
             if progress is not None:
                 progress(1)
-    if shards is None and ids is not None and state.images != len(ids):
+    if shards is None and ids is not None and seen != len(ids):
         raise RecordsError(
-            f"{directories[first]}: holds {state.images} maps, expected {len(ids)}; run `tfattr attribute` again"
+            f"{directories[first]}: holds {seen} maps, expected {len(ids)}; run `tfattr attribute` again"
         )
-    return state
 
 
 def _read_ahead(items: Iterable[T], count: int) -> Iterator[T]:
@@ -97,7 +115,7 @@ def _lockstep(
 ) -> Iterator[tuple[str, list]]:
     """Yields (image id, stored maps), one map from each shard; the shards must be of the same images.
 
-    The stored maps are taken without their scales: a cosine does not depend on them.
+    The stored maps are taken without their scales: no measure depends on them.
     """
     from tfattr.records import read_shard  # needs TensorFlow
 

@@ -78,12 +78,17 @@ def _newick_name(label: str) -> str:
     return label if re.fullmatch(r"[A-Za-z0-9.+-]+", label) else "'" + label.replace("'", "''") + "'"
 
 
+def both_directions(matrices: np.ndarray) -> np.ndarray:
+    """The mean of target to source and source to target: ``[..., M, M]`` likewise; a symmetric one is unchanged."""
+    return (matrices + np.swapaxes(matrices, -1, -2)) / 2
+
+
 def similarity_tree(A: np.ndarray, labels: Sequence[str], linkage: str = "single") -> Tree:
     """Clusters models by their rows of the affinity matrix.
 
     Args:
         A: ``[R, M]``: each row describes one model by its affinities (square as a rule; the authors also
-            use 18 x 20).
+            use 18 x 20). Of a measure with target and source give :func:`both_directions`.
         labels: names of the rows.
         linkage: "single" (the authors'), or any of ``LINKAGES``.
 

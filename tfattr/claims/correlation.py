@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfattr.affinity import both_directions
+
 
 def pairs_of(matrices: np.ndarray) -> np.ndarray:
-    """The entries above the diagonal: ``[..., M, M]`` to ``[..., M (M - 1) / 2]``."""
+    """The entries above the diagonal, mean of both directions: ``[..., M, M]`` to ``[..., M (M - 1) / 2]``."""
     rows, columns = np.triu_indices(matrices.shape[-1], 1)
-    return matrices[..., rows, columns]
+    return both_directions(matrices)[..., rows, columns]
 
 
 def correlate(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfattr.affinity import ImageCosines
+from tfattr.affinity import ImageCosines, both_directions
 from tfattr.claims.claim import Claim, Number
 from tfattr.evaluation import interval, resamples
 
@@ -48,7 +48,7 @@ def same_task(
     families = kin(cosines.models, tasks)
     if not families:
         return Claim(4, title, statement, missing="needs two models or more of one task in the zoo")
-    matrix = cosines.mean(method)
+    matrix = both_directions(cosines.mean(method))
     within = np.zeros(matrix.shape, bool)
     for names in families.values():
         for left, right in itertools.permutations(names, 2):
@@ -60,7 +60,9 @@ def same_task(
         return np.nanmean(matrices[..., inside], axis=-1) - np.nanmean(matrices[..., outside], axis=-1)
 
     own = float(difference(matrix))
-    ends = interval(difference(cosines.mean(method, resamples(len(cosines.images), draws, seed))))
+    ends = interval(
+        difference(both_directions(cosines.mean(method, resamples(len(cosines.images), draws, seed))))
+    )
     random = np.random.default_rng(seed)
     orders = [random.permutation(len(matrix)) for _ in range(permutations)]
     reached = sum(bool(difference(matrix[np.ix_(order, order)]) >= own) for order in orders)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfattr.affinity import ImageCosines, similarity_tree
+from tfattr.affinity import ImageCosines, both_directions, similarity_tree
 from tfattr.claims.claim import Claim, Number
 from tfattr.claims.correlation import cophenetic_correlation, matrix_correlation
 from tfattr.evaluation import interval
@@ -100,4 +100,4 @@ def _summary(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]
 
 def _cophenetic(matrix: np.ndarray, models: Sequence[str]) -> np.ndarray:
     # A pair without a common image in a small part: the tree takes it as unrelated.
-    return similarity_tree(np.nan_to_num(matrix), models).cophenetic()
+    return similarity_tree(np.nan_to_num(both_directions(matrix)), models).cophenetic()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfattr.affinity import ImageCosines, similarity_tree
+from tfattr.affinity import ImageCosines, both_directions, similarity_tree
 from tfattr.claims.claim import Claim, Number
 from tfattr.claims.correlation import cophenetic_correlation
 from tfattr.evaluation import interval, resamples
@@ -55,8 +55,8 @@ def local_structure(
     used = {name: list(part) for name, part in parts.items() if 4 <= len(part) < len(models)}
     if len(models) < 8:
         return Claim(5, title, statement, missing="needs eight models or more")
-    matrix = cosines.mean(method)
-    sampled = cosines.mean(method, resamples(len(cosines.images), draws, seed))
+    matrix = both_directions(cosines.mean(method))
+    sampled = both_directions(cosines.mean(method, resamples(len(cosines.images), draws, seed)))
     numbers = [
         Number(
             f"{name} ({len(part)} models), {method}",

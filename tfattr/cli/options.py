@@ -112,6 +112,16 @@ grid = click.option(
     callback=grid_size,
     help="Size at which maps are compared (64 or 128x170); default 256, or the largest map if smaller.",
 )
+measures = click.option(
+    "--measure",
+    "measures",
+    callback=names,
+    help="How two models' maps of an image compare, with commas: cosine (the paper's), pearson, spearman, subspace, "
+    "explained, or one registered in Python. Default: cosine.",
+)
+measure = click.option(
+    "--measure", help="Of the affinities that the run has: by this measure. Default: cosine."
+)
 linkage = click.option(
     "--linkage",
     default="single",

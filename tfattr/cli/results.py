@@ -18,6 +18,7 @@ _METHOD = click.option("--method", default="grad_input", show_default=True, help
 @click.option("--methods", callback=options.names, help="Methods, with commas; default: all in the run.")
 @click.option("--models", callback=options.names, help="Only these models, with commas.")
 @options.grid
+@options.measures
 @options.linkage
 @click.option(
     "--authors-layout", is_flag=True, help="Also write affinity.npy and affinity.mat as the authors do."
@@ -37,19 +38,23 @@ def affinity(run: str, authors_layout: bool, quiet: bool, debug: bool, **setting
 @click.command()
 @_RUN
 @_METHOD
+@options.measure
 @options.linkage
 @click.option("--newick", is_flag=True, help="Print the tree in Newick format.")
 @options.debug
-def tree(run: str, method: str, linkage: str, newick: bool, debug: bool) -> None:
-    """The similarity tree of RUN's models: groups from the leaves up."""
-    from tfattr.affinity import similarity_tree
+def tree(run: str, method: str, measure: str | None, linkage: str, newick: bool, debug: bool) -> None:
+    """The similarity tree of RUN's models: groups from the leaves up.
 
-    result, matrix = _matrix(run, method)
-    grown = similarity_tree(matrix, result.models, linkage)
+    Of a measure that is not symmetric it is grown from the mean of both directions.
+    """
+    from tfattr.affinity import both_directions, similarity_tree
+
+    result, entry = _entry(run, method, measure)
+    grown = similarity_tree(both_directions(result.affinity[entry]), result.models, linkage)
     if newick:
         click.echo(grown.to_newick())
         return
-    click.echo(f"{method}, {linkage} linkage; merge heights:")
+    click.echo(f"{entry}, {linkage} linkage; merge heights:")
     members = [[name] for name in grown.labels]
     for left, right, height, _ in grown.linkage:
         pair = members[int(left)], members[int(right)]
@@ -61,6 +66,7 @@ def tree(run: str, method: str, linkage: str, newick: bool, debug: bool) -> None
 @_RUN
 @click.argument("target", required=False)
 @_METHOD
+@options.measure
 @click.option(
     "--query",
     metavar="MODEL",
@@ -70,7 +76,14 @@ def tree(run: str, method: str, linkage: str, newick: bool, debug: bool) -> None
 @options.quiet
 @options.debug
 def rank(
-    run: str, target: str | None, method: str, query: str | None, trust: bool, quiet: bool, debug: bool
+    run: str,
+    target: str | None,
+    method: str,
+    measure: str | None,
+    query: str | None,
+    trust: bool,
+    quiet: bool,
+    debug: bool,
 ) -> None:
     """The models of RUN as sources for the model TARGET, best first, with 95 % intervals over probe images.
 
@@ -86,20 +99,22 @@ def rank(
         spec = find_model(query)
         add_model(run, spec.trusted() if trust else spec, progress=not quiet)
         target = spec.name
-    for place, source in enumerate(rank_sources(run, target, method), 1):
+    for place, source in enumerate(rank_sources(run, target, method, measure), 1):
         low, high = source.interval
         click.echo(f"{place:3d}  {source.affinity:8.4f}  ({low:7.4f}, {high:7.4f})  {source.model}")
 
 
-def _matrix(run: str, method: str) -> tuple[Any, Any]:
+def _entry(run: str, method: str, measure: str | None) -> tuple[Any, str]:
     from tfattr.affinity import AffinityResult
+    from tfattr.affinity.measures import choose_entry
     from tfattr.errors import SettingsError
 
     path = Path(run) / "affinity.npz"
     result = AffinityResult.load(path)
-    if method not in result.affinity:
-        raise SettingsError(f"{path}: no method {method!r}; expected one of {', '.join(result.methods)}.")
-    return result, result.affinity[method]
+    try:
+        return result, choose_entry(result.methods, method, measure)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}.") from error
 
 
 _TRUTH = click.option(

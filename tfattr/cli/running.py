@@ -20,6 +20,7 @@ _NAMED = 10  # unreadable images that are named on the screen; run.json holds th
 @options.attribution
 @options.engine
 @options.grid
+@options.measures
 @options.linkage
 @click.option(
     "--authors-layout", is_flag=True, help="Also write affinity.npy and affinity.mat as the authors do."
@@ -46,6 +47,7 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
             authors_layout=settings["authors_layout"],
             progress=not settings["quiet"],
             executor=engine.executor,
+            measures=settings["measures"],
         )
     click.echo(summary(out, manifest, result))
 

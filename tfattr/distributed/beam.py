@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
+from tfattr.affinity.measures import DEFAULT_MEASURE, entry_name
 from tfattr.distributed import WorkersError
 from tfattr.distributed.messages import subdued
 from tfattr.distributed.options import BeamOptions
@@ -82,8 +83,9 @@ class BeamEngine:
         ids: Sequence[str],
         grid: tuple[int, int] | None,
         keep_images: bool,
+        measures: Sequence[str] = (DEFAULT_MEASURE,),
     ) -> dict[str, AffinityState]:
-        """For ``analyse(executor=engine)``: by method, the states that one process would compute.
+        """For ``analyse(executor=engine)``: by method and measure, the states that one process would compute.
 
         Raises:
             RecordsError: a shard is missing or damaged.
@@ -92,7 +94,8 @@ class BeamEngine:
         import apache_beam as beam
 
         run = run.absolute()
-        comparison = Comparison(run, tuple(models), tuple(methods), tuple(ids), grid, keep_images)
+        entries = tuple((method, measure) for method in methods for measure in measures)
+        comparison = Comparison(run, tuple(models), entries, tuple(ids), grid, keep_images)
         parts, folder = parts_of(comparison), run / _PARTIAL_NAME
 
         def build(pipeline: Any) -> None:
@@ -105,11 +108,11 @@ class BeamEngine:
         shutil.rmtree(folder, ignore_errors=True)
         try:
             self.run(build)
-            found = [load_partial(folder, number) for number in range(len(methods))]
+            found = [load_partial(folder, number) for number in range(len(entries))]
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         self.core_s = sum(partial.core_s for partial in found)
-        states = {method: in_order(partial.state, ids) for method, partial in zip(methods, found)}
+        states = {entry_name(*entry): in_order(partial.state, ids) for entry, partial in zip(entries, found)}
         for method, state in states.items():
             if state.images != len(ids):
                 raise RecordsError(

@@ -11,20 +11,24 @@ from pathlib import Path
 import numpy as np
 
 from tfattr.affinity import AffinityState, affinity_from_records
+from tfattr.affinity.measures import find_measure
 from tfattr.affinity.state import DroppedMap
 from tfattr.records import find_shards, map_directory, whole_file
 from tfattr.runs.timing import Stopwatch
 
-_MOST_PARTS = 16  # of a method
+_MOST_PARTS = 16  # of an entry
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What is compared: the maps of ``models`` by each of ``methods`` in the run ``out``, on its images ``ids``."""
+    """What is compared: the maps of ``models`` in the run ``out``, on its images ``ids``.
+
+    ``entries``: pairs of a method and the name of the measure that its maps are compared by.
+    """
 
     out: Path
     models: tuple[str, ...]
-    methods: tuple[str, ...]
+    entries: tuple[tuple[str, str], ...]
     ids: tuple[str, ...]
     grid: tuple[int, int] | None = None
     keep_images: bool = False
@@ -35,9 +39,9 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Shards of one method, given by its number."""
+    """Shards of one of the comparison's entries, given by its number."""
 
-    method: int
+    entry: int
     shards: tuple[int, ...]
 
 
@@ -56,7 +60,7 @@ def parts_of(comparison: Comparison) -> list[Part]:
         RecordsError: a method has no shards.
     """
     parts = []
-    for number, method in enumerate(comparison.methods):
+    for number, (method, _) in enumerate(comparison.entries):
         count = len(find_shards(comparison.homes(method)[comparison.models[0]]))
         shards = np.array_split(np.arange(count), min(count, _MOST_PARTS))
         parts += [Part(number, tuple(map(int, some))) for some in shards]
@@ -64,16 +68,18 @@ def parts_of(comparison: Comparison) -> list[Part]:
 
 
 def partial_of(part: Part, comparison: Comparison) -> tuple[int, Partial]:
-    """A part computed, by its method's number."""
+    """A part computed, by its entry's number."""
+    method, measure = comparison.entries[part.entry]
     with Stopwatch() as watch:
         state = affinity_from_records(
-            comparison.homes(comparison.methods[part.method]),
+            comparison.homes(method),
             ids=comparison.ids,
             grid=comparison.grid,
             shards=part.shards,
             keep_images=comparison.keep_images,
+            measure=measure,
         )
-    return part.method, Partial(state, watch.core)
+    return part.entry, Partial(state, watch.core)
 
 
 def merged(partials: Iterable[Partial]) -> Partial:
@@ -91,7 +97,7 @@ def in_order(state: AffinityState, ids: Iterable[str]) -> AffinityState:
 
 
 def save_partial(numbered: tuple[int, Partial], folder: str | os.PathLike[str]) -> None:
-    """Writes ``<folder>/<method's number>.npz``, plain arrays without pickles."""
+    """Writes ``<folder>/<entry's number>.npz``, plain arrays without pickles."""
     number, partial = numbered
     state = partial.state
     kept = state.kept or {}
@@ -107,6 +113,7 @@ def save_partial(numbered: tuple[int, Partial], folder: str | os.PathLike[str]) 
             kept_images=np.array(list(kept), dtype=str),
             kept=np.array(list(kept.values()), np.float32),
             keeps=state.kept is not None,
+            measure=state.measure.name,
             core_s=partial.core_s,
         )
 
@@ -123,5 +130,6 @@ def load_partial(folder: str | os.PathLike[str], number: int) -> Partial:
             images=int(file["images"]),
             dropped=[DroppedMap(*map(str, row)) for row in file["dropped"]],
             kept=dict(zip(map(str, file["kept_images"]), file["kept"])) if file["keeps"] else None,
+            measure=find_measure(str(file["measure"])),
         )
         return Partial(state, float(file["core_s"]))

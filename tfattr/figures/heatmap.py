@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.figures.matrices import (
     affinity_scale,
     draw_matrix,
@@ -15,6 +16,7 @@ from tfattr.figures.matrices import (
     square,
     write_values,
 )
+from tfattr.figures.names import affinity_words
 from tfattr.figures.style import FONT, LETTER, add_group_legend, group_colours, label_colours, new_figure
 
 _CELL = 0.25  # inches: one line of a 9-point label
@@ -30,6 +32,7 @@ def affinity_figure(
     groups: Mapping[str, str] | None = None,
     scheme: str = "safe",
     linkage: str = "single",
+    measure: str = DEFAULT_MEASURE,
 ) -> Figure:
     """Draws an affinity matrix; colours span the values off the diagonal, which is always 1 and left grey.
 
@@ -42,6 +45,7 @@ def affinity_figure(
         groups: model -> group, colours the labels.
         scheme: "safe" or "authors", see :func:`tfattr.figures.style.group_colours`.
         linkage: of the tree, for ``order="tree"``.
+        measure: the affinity's, for the colour bar; rows are targets where A is not symmetric.
 
     Raises:
         SettingsError: names that do not fit the matrix, or an unknown order, linkage or scheme.
@@ -64,10 +68,13 @@ def affinity_figure(
     inks = label_colours(models, groups, colours)
     label_axis(axes.xaxis, models, inks, FONT, pad=3.5, rotation=90)
     label_axis(axes.yaxis, models, inks, FONT, pad=3.5)
+    if not np.array_equal(A, A.T, equal_nan=True):
+        axes.set_xlabel("source", fontsize=FONT)
+        axes.set_ylabel("target", fontsize=FONT)
     if title:
         axes.set_title(title, fontsize=FONT + 2, parse_math=False)
     bar = figure.colorbar(mesh, ax=axes, shrink=0.8, aspect=30, pad=0.02)
-    bar.set_label("affinity (mean cosine; diagonal 1)", fontsize=FONT)
+    bar.set_label(affinity_words(measure), fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT - 1)
     bar.outline.set_visible(False)
     add_group_legend(figure, colours)

@@ -9,7 +9,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tfattr.affinity import similarity_tree
+from tfattr.affinity import both_directions, similarity_tree
+from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.errors import SettingsError
 from tfattr.figures.dendrogram import DISTANCE, draw_tree
 from tfattr.figures.grid import Grid
@@ -21,8 +22,7 @@ from tfattr.figures.matrices import (
     matrix_order,
     square,
 )
-from tfattr.figures.names import short_names
-from tfattr.figures.sheets import AFFINITY
+from tfattr.figures.names import affinity_words, short_names
 from tfattr.figures.style import FONT, SMALL, group_colours, inch_axes, inch_text, label_colours, widest
 
 _CELL = 0.135  # inches
@@ -39,6 +39,7 @@ def matrix_and_tree_figure(
     order: str | Sequence[str] | None = "tree",
     scheme: str = "safe",
     linkage: str = "single",
+    measure: str = DEFAULT_MEASURE,
 ) -> Figure:
     """Draws an affinity matrix at the left and its similarity tree at the right.
 
@@ -54,6 +55,7 @@ def matrix_and_tree_figure(
         order: of the matrix: "tree", None (as ``models``) or names.
         scheme: "safe" or "authors", see :func:`tfattr.figures.style.group_colours`.
         linkage: of the tree.
+        measure: the affinity's, for the colour bar.
 
     Raises:
         SettingsError: names that do not fit the matrix, fewer than two models with defined affinities, or an
@@ -67,7 +69,7 @@ def matrix_and_tree_figure(
     clear = clear_rows(A)
     if len(clear) < 2:
         raise SettingsError("a tree needs at least two models whose affinities are defined")
-    tree = similarity_tree(A[np.ix_(clear, clear)], [models[row] for row in clear], linkage)
+    tree = similarity_tree(both_directions(A[np.ix_(clear, clear)]), [models[row] for row in clear], linkage)
     display = dict(zip(models, short_names(models)))
     names = [display[models[row]] for row in rows]
     colours = group_colours(groups, scheme)
@@ -112,7 +114,7 @@ def matrix_and_tree_figure(
     inch_text(figure, tree_x + _TREE / 2, grid.y - 0.2, words, _SIZE, ha="center", va="top")
     bar_axes = inch_axes(figure, tree_x + 0.05, grid.y - 0.72, _TREE - 0.1, 0.11)
     bar = figure.colorbar(ScalarMappable(norm, cmap), cax=bar_axes, orientation="horizontal")
-    bar.set_label(AFFINITY, fontsize=_SIZE, labelpad=2)
+    bar.set_label(affinity_words(measure), fontsize=_SIZE, labelpad=2)
     bar.ax.tick_params(labelsize=SMALL, length=2, pad=2)
     bar.outline.set_visible(False)
     return figure

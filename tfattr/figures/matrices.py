@@ -12,7 +12,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from tfattr.affinity import similarity_tree
+from tfattr.affinity import both_directions, similarity_tree
 from tfattr.errors import SettingsError
 from tfattr.figures.style import FONT
 
@@ -48,7 +48,9 @@ def matrix_order(
         unclear = [row for row in range(len(models)) if row not in set(clear)]
         if len(clear) < 2:
             return [*clear, *unclear]
-        leaves = similarity_tree(A[np.ix_(clear, clear)], [models[row] for row in clear], linkage).order
+        leaves = similarity_tree(
+            both_directions(A[np.ix_(clear, clear)]), [models[row] for row in clear], linkage
+        ).order
         return [*(clear[leaf] for leaf in leaves), *unclear]
     if sorted(order) != sorted(models):
         strange = sorted(set(order) ^ set(models))

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from tfattr.affinity.measures import DEFAULT_MEASURE, described, split_entry
+
 METHODS = {
     "saliency": "saliency",
     "grad_input": "gradient × input",
@@ -54,10 +56,20 @@ def short_names(models: Sequence[str]) -> list[str]:
 def method_name(method: str) -> str:
     """A method's display name: ``grad_input`` becomes ``gradient × input``; unknown ones lose underscores.
 
+    A measure other than the cosine follows: ``grad_input_explained`` becomes ``gradient × input, explained``.
+
     What follows a comma stays as it is, without underscores: ``elrp, still_life`` becomes ``ε-LRP, still life``.
     """
     head, comma, rest = method.partition(",")
+    if head.lower() not in METHODS:
+        head, measure = split_entry(head)
+        rest, comma = (f" {measure}{comma}{rest}", ",") if measure != DEFAULT_MEASURE else (rest, comma)
     return (METHODS.get(head.lower()) or head.replace("_", " ")) + comma + rest.replace("_", " ")
+
+
+def affinity_words(measure: str) -> str:
+    """What a colour bar says of an affinity by a measure."""
+    return f"affinity ({described(measure)}; diagonal 1)"
 
 
 def _spelt(model: str) -> str:

@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tfattr.affinity import Tree
+from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.errors import SettingsError
 from tfattr.figures.dendrogram import DISTANCE, draw_tree, tallest_merge
 from tfattr.figures.grid import BAR, Grid, upright_bar
 from tfattr.figures.matrices import affinity_scale, draw_matrix, label_axis, matrix_order, square
-from tfattr.figures.names import method_name, short_names
+from tfattr.figures.names import affinity_words, method_name, short_names
 from tfattr.figures.style import FONT, SMALL, group_colours, inch_text, label_colours, widest
 
 LINE = 0.118  # inches: one line of a small label
-AFFINITY = "affinity (mean cosine; diagonal 1)"
 _NARROWEST = 1.8  # inches: side of a matrix of few models
 _TREE = 1.35  # inches: a tree without its names
 _HEAD = 0.24  # inches: a head of columns, or of rows
@@ -35,6 +35,7 @@ def affinity_sheet(
     share_scale: bool = True,
     scheme: str = "safe",
     linkage: str = "single",
+    measure: str = DEFAULT_MEASURE,
 ) -> Figure:
     """Draws affinity matrices: a row for each method, a column for each probe set.
 
@@ -48,6 +49,7 @@ def affinity_sheet(
         share_scale: one colour scale for all; else one for each method.
         scheme: "safe" or "authors", see :func:`tfattr.figures.style.group_colours`.
         linkage: of the tree, for ``order="tree"``.
+        measure: the affinities', for the colour bars.
 
     Raises:
         SettingsError: no matrix, one that is not of the models, or an unknown order, linkage or scheme.
@@ -96,11 +98,11 @@ def affinity_sheet(
     if share_scale:
         height = min(grid.inner_height, 4.0)
         y = grid.y + (grid.inner_height - height) / 2
-        upright_bar(figure, bar_x, y, height, *common, AFFINITY)
+        upright_bar(figure, bar_x, y, height, *common, affinity_words(measure))
     else:
         for i, method in enumerate(methods):
             own = affinity_scale(A for (of, _), A in panels.items() if of == method)
-            words = AFFINITY if side > 2.2 else "affinity"
+            words = affinity_words(measure) if side > 2.2 else "affinity"
             upright_bar(figure, bar_x, grid.corner(i, 0)[1], side, *own, words)
     return figure
 

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from tfattr.affinity import similarity_tree
+from tfattr.affinity import both_directions, similarity_tree
+from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.errors import SettingsError
 from tfattr.figures.dendrogram import DISTANCE, draw_tree, tallest_merge
 from tfattr.figures.grid import BAR, Grid, upright_bar
@@ -20,8 +21,8 @@ from tfattr.figures.matrices import (
     matrix_order,
     square,
 )
-from tfattr.figures.names import method_name, short_names
-from tfattr.figures.sheets import AFFINITY, LINE
+from tfattr.figures.names import affinity_words, method_name, short_names
+from tfattr.figures.sheets import LINE
 from tfattr.figures.style import (
     FONT,
     MARKERS,
@@ -50,6 +51,7 @@ def size_sheet(
     groups: Mapping[str, str] | None = None,
     scheme: str = "safe",
     linkage: str = "single",
+    measure: str = DEFAULT_MEASURE,
 ) -> Figure:
     """Draws affinity matrix and similarity tree at each size of the probe set, the size below them.
 
@@ -64,6 +66,7 @@ def size_sheet(
         groups: model -> group, colours names and branches.
         scheme: "safe" or "authors", see :func:`tfattr.figures.style.group_colours`.
         linkage: of the trees.
+        measure: the affinity's, for the colour bar.
 
     Raises:
         SettingsError: no matrix, one that is not of the models, or an unknown order, linkage or scheme.
@@ -80,7 +83,7 @@ def size_sheet(
     colours = group_colours(groups, scheme)
     kept = [clear_rows(A) for A in checked]
     trees = [
-        similarity_tree(A[np.ix_(clear, clear)], [models[row] for row in clear], linkage)
+        similarity_tree(both_directions(A[np.ix_(clear, clear)]), [models[row] for row in clear], linkage)
         if len(clear) > 1
         else None
         for A, clear in zip(checked, kept)
@@ -128,12 +131,15 @@ def size_sheet(
     inch_text(figure, grid.x + grid.inner_width / 2, grid.y - 0.18, words, FONT - 1, ha="center", va="center")
     x, y = grid.corner(0, columns - 1)
     height = min(side, 3.0)
-    upright_bar(figure, x + side + 0.12, y + grid.height - height, height, norm, cmap, _words(height))
+    upright_bar(
+        figure, x + side + 0.12, y + grid.height - height, height, norm, cmap, _words(height, measure)
+    )
     return figure
 
 
-def _words(height: float) -> str:
-    return AFFINITY if height > 2.2 else "affinity (mean cosine)"
+def _words(height: float, measure: str) -> str:
+    words = affinity_words(measure)
+    return words if height > 2.2 else words.replace("; diagonal 1", "")
 
 
 def size_curve_figure(

@@ -35,7 +35,7 @@ class RunManifest:
         duplicates: groups of ids whose files are byte for byte equal.
         settings: engine, target, epsilon, channels, dtype, shard size and the like.
         source: where the run came from, as far as known: ``zoo``, ``probe``, ``probe_root`` (as given);
-            ``groups``, ``tasks`` (by model); ``files`` (by model: path, size and time of what was loaded).
+            ``groups``, ``tasks`` (by model); ``measures`` (by entry of ``affinity.npz``); ``files`` (by model: path, size and time of what was loaded).
             It need not agree for a run to go on.
     """
 

@@ -131,7 +131,7 @@ def _brightest(entry: Mapping[str, Any]) -> str:
         (value, entry["models"][row], entry["models"][column])
         for row, values in enumerate(entry["value"])
         for column, value in enumerate(values)
-        if column > row and value is not None
+        if column != row and value is not None
     ]
     if not pairs:
         return "No pair has an affinity."

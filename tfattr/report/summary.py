@@ -93,7 +93,7 @@ def best_source(
 
 def _closest(entry: Mapping[str, Any]) -> list[str]:
     A = np.array(entry["value"], dtype=float)  # None becomes NaN
-    upper = np.triu_indices(len(A), 1)
+    upper = np.nonzero(~np.eye(len(A), dtype=bool))  # both directions: a measure may have target and source
     values = A[upper]
     if not np.isfinite(values).any():
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,11 @@ from tfattr.affinity import (
     AffinityState,
     AffinityWarning,
     ImageCosines,
-    affinity_from_records,
+    both_directions,
     similarity_tree,
 )
+from tfattr.affinity.measures import DEFAULT_MEASURE, described, entry_name, find_measure
+from tfattr.affinity.streaming import fill_states
 from tfattr.errors import RecordsError
 from tfattr.records import RunManifest, map_directory, whole_file
 from tfattr.runs.timing import Stopwatch, set_affinity
@@ -32,6 +35,7 @@ def compute_affinity(
     methods: Sequence[str] | None = None,
     grid: tuple[int, int] | None = None,
     progress: bool = True,
+    measures: Sequence[str] | None = None,
 ) -> AffinityResult:
     """Affinity matrices from the maps of a run; nothing is written.
 
@@ -41,11 +45,15 @@ def compute_affinity(
         methods: all that every model has maps of if None.
         grid: size at which maps are compared, see :func:`tfattr.affinity.common_grid`.
         progress: a bar per method.
+        measures: how maps compare, names of registered measures; :func:`default_measures` if None.
 
     Raises:
         RecordsError: the run, a model's maps or a shard is missing or damaged.
+        SettingsError: no such measure.
     """
-    return AffinityResult.from_states(affinity_states(run, models, methods, grid, progress))
+    return AffinityResult.from_states(
+        affinity_states(run, models, methods, grid, progress, measures=measures)
+    )
 
 
 def affinity_states(
@@ -56,8 +64,11 @@ def affinity_states(
     progress: bool = True,
     keep_images: bool = False,
     executor: Any = None,
+    measures: Sequence[str] | None = None,
 ) -> dict[str, AffinityState]:
-    """The states behind :func:`compute_affinity`, by method; with ``keep_images`` also each image's cosines.
+    """The states behind :func:`compute_affinity`, by method and measure (:func:`tfattr.affinity.entry_name`).
+
+    With ``keep_images`` they also hold each image's own comparisons.
 
     ``executor``: a cluster's (:class:`tfattr.distributed.beam.BeamEngine`); None computes them here.
     """
@@ -65,22 +76,29 @@ def affinity_states(
     manifest = RunManifest.load(run)
     models = list(models or manifest.models)
     methods = list(methods or methods_of(run, models))
+    measures = [find_measure(name) for name in measures or default_measures(manifest)]
     if executor is not None:
-        return executor.affinity(run, models, methods, manifest.ids, grid, keep_images)
+        names = tuple(measure.name for measure in measures)
+        return executor.affinity(run, models, methods, manifest.ids, grid, keep_images, names)
     states: dict[str, AffinityState] = {}
     with tqdm(
         total=len(methods) * len(manifest.ids), unit="image", disable=not progress, dynamic_ncols=True
     ) as bar:
         for method in methods:
             bar.set_postfix_str(f"affinity by {method}")
-            states[method] = affinity_from_records(
-                {model: map_directory(run, model, method) for model in models},
-                ids=manifest.ids,
-                grid=grid,
-                progress=bar.update,
-                keep_images=keep_images,
-            )
+            filled = {
+                entry_name(method, measure.name): AffinityState.empty(models, grid, keep_images, measure)
+                for measure in measures
+            }
+            homes = {model: map_directory(run, model, method) for model in models}
+            fill_states(list(filled.values()), homes, ids=manifest.ids, progress=bar.update)
+            states.update(filled)
     return states
+
+
+def default_measures(manifest: RunManifest) -> tuple[str, ...]:
+    """The measures that a run's maps are compared by where none is named: the cosine."""
+    return (DEFAULT_MEASURE,)
 
 
 def analyse(
@@ -94,11 +112,12 @@ def analyse(
     progress: bool = True,
     pictures: bool = True,
     executor: Any = None,
+    measures: Sequence[str] | None = None,
 ) -> AffinityResult:
     """Write ``affinity.npz``, ``affinity_images.npz``, ``tree_<method>.nwk`` and ``figures/`` of a run.
 
     Args:
-        run, models, methods, grid, progress: see :func:`compute_affinity`.
+        run, models, methods, grid, progress, measures: see :func:`compute_affinity`.
         linkage: of the trees.
         groups: model to group, for the colours of labels; what ``run.json`` says if None.
         pictures: also draw them.
@@ -110,9 +129,13 @@ def analyse(
     run = Path(run)
     manifest = RunManifest.load(run)
     with Stopwatch() as watch:
-        states = affinity_states(run, models, methods, grid, progress, keep_images=True, executor=executor)
+        states = affinity_states(run, models, methods, grid, progress, True, executor, measures)
         result = AffinityResult.from_states(states)
     result.save(run / AFFINITY_NAME)
+    compared = {
+        entry: f"{result.measure(entry)}: {described(result.measure(entry))}" for entry in result.methods
+    }
+    dataclasses.replace(manifest, source={**manifest.source, "measures": compared}).save(run)
     ImageCosines.from_states(states, manifest.ids).save(run / IMAGES_NAME)
     pairs = len(result.models) * (len(result.models) - 1) // 2
     core = watch.core + (executor.core_s if executor is not None else 0)
@@ -129,7 +152,7 @@ def analyse(
                     stacklevel=2,
                 )
                 continue
-            trees[method] = similarity_tree(matrix, result.models, linkage)
+            trees[method] = similarity_tree(both_directions(matrix), result.models, linkage)
             with whole_file(run / f"tree_{method}.nwk") as temporary:
                 temporary.write_text(trees[method].to_newick() + "\n", encoding="utf-8")
     if pictures:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfattr.affinity import AffinityResult, ImageCosines, rank
+from tfattr.affinity.measures import choose_entry, split_entry
 from tfattr.attribution import AttributionSettings
 from tfattr.evaluation import interval, resamples
 from tfattr.records import RunManifest
@@ -61,24 +62,39 @@ def add_model(run: str | os.PathLike[str], spec: ModelSpec, progress: bool = Tru
         order = [*(known.models if known else models)]
         order += [] if spec.name in order else [spec.name]
         grid = known.grids[known.methods[0]] if known else None
-        ordered = [method for method in (known.methods if known else methods) if method in methods]
-        states = affinity_states(run, order, ordered, grid, progress, keep_images=True)
+        before = [split_entry(entry)[0] for entry in known.methods] if known else methods
+        ordered = [method for method in dict.fromkeys(before) if method in methods]
+        measures = list(dict.fromkeys(map(known.measure, known.methods))) if known else None
+        states = affinity_states(run, order, ordered, grid, progress, keep_images=True, measures=measures)
         AffinityResult.from_states(states).save(run / AFFINITY_NAME)
         ImageCosines.from_states(states, manifest.ids).save(run / IMAGES_NAME)
     return manifest
 
 
 def rank_sources(
-    run: str | os.PathLike[str], target: str, method: str = "grad_input", draws: int = 1000, seed: int = 0
+    run: str | os.PathLike[str],
+    target: str,
+    method: str = "grad_input",
+    measure: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> list[Source]:
     """The models of a run as sources for one of them, best first, with intervals over probe images.
 
+    Args:
+        run: its directory.
+        target: a model of the run.
+        method: of attribution, or an entry's whole name.
+        measure: of the affinity; None takes the cosines, or the only measure that the run has.
+        draws: bootstrap resamples of the images.
+        seed: of the resamples.
+
     Raises:
         RecordsError: the run lacks its affinity.
-        SettingsError: no such model or method.
+        SettingsError: no such model, method or measure.
     """
     cosines = ImageCosines.load(Path(run) / IMAGES_NAME)
-    cosines.check_method(method)
+    method = choose_entry(cosines.methods, method, measure)
     ranked = rank(cosines.mean(method), target, cosines.models)
     sampled = cosines.mean(method, resamples(len(cosines.images), draws, seed))
     row = cosines.models.index(target)

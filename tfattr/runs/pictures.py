@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfattr.affinity import AffinityResult, Tree
+from tfattr.affinity.measures import split_entry
 from tfattr.figures import affinity_figure, maps_figure, save_figure, tree_figure
 from tfattr.figures.names import method_name
 from tfattr.probe import ProbeImage, read_photo
@@ -40,18 +41,23 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
         # A tree needs two models, and every affinity defined.
         order = "tree" if method in trees else None
         save_figure(
-            affinity_figure(matrix, result.models, title, order=order, groups=groups),
+            affinity_figure(
+                matrix, result.models, title, order=order, groups=groups, measure=result.measure(method)
+            ),
             *both(folder / f"affinity_{method}"),
         )
         if method in trees:
             title = f"similarity tree by {method_name(method)}, {trees[method].method} linkage"
+            if not np.array_equal(matrix, matrix.T, equal_nan=True):
+                title += ", mean of both directions"
             save_figure(tree_figure(trees[method], title, groups=groups), *both(folder / f"tree_{method}"))
     previews = run / PREVIEWS_NAME
     if previews.exists():
         with np.load(previews, allow_pickle=False) as kept:
             photos, ids = list(kept["photos"]), [str(name) for name in kept["ids"]]
+        methods = dict.fromkeys(split_entry(entry)[0] for entry in result.methods)
         maps = {
-            model: {method: _first_maps(run, model, method, len(photos)) for method in result.methods}
+            model: {method: _first_maps(run, model, method, len(photos)) for method in methods}
             for model in result.models
         }
         captions = [Path(name).stem for name in ids]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tfattr.affinity import ImageCosines, Tree, similarity_tree
+from tfattr.affinity import ImageCosines, Tree, both_directions, similarity_tree
 from tfattr.claims import default_sizes, size_curve
 from tfattr.errors import TfattrError
 from tfattr.figures import (
@@ -46,7 +46,7 @@ def study_figures(
         method_name(method): {probe: one.mean(method) for probe, one in parts.items()} for method in methods
     }
     figures: dict[str, Callable[[], Figure]] = {
-        "affinity_sheet": lambda: affinity_sheet(matrices, models, groups=groups),
+        "affinity_sheet": lambda: affinity_sheet(matrices, models, groups=groups, measure=_common(main)),
         "tree_sheet": lambda: tree_sheet(_trees(matrices, models), groups=groups),
     }
     curves = [size_curve(main, method, default_sizes(len(main.images))) for method in main.methods]
@@ -65,13 +65,15 @@ def study_figures(
     for method in main.methods:
         title = f"{method_name(method)}, {len(main.images)} images"
         figures[f"group_{method}"] = lambda method=method, title=title: matrix_and_tree_figure(
-            main.mean(method), main.models, title, groups=groups
+            main.mean(method), main.models, title, groups=groups, measure=main.measure(method)
         )
         figures[f"model_graph_{method}"] = lambda method=method: model_graph_figure(
             main.mean(method), main.models, groups=groups
         )
     sized = "elrp" if "elrp" in main.methods else main.methods[-1]  # the paper's figure S4 is by epsilon-LRP
-    figures[f"sizes_{sized}"] = lambda: size_sheet(_by_size(main, sized, seed), main.models, groups=groups)
+    figures[f"sizes_{sized}"] = lambda: size_sheet(
+        _by_size(main, sized, seed), main.models, groups=groups, measure=main.measure(sized)
+    )
     return figures
 
 
@@ -88,6 +90,12 @@ def save_study_figures(study: Study, progress: Callable[[str], object] | None = 
     return notes
 
 
+def _common(cosines: ImageCosines) -> str:
+    """The measure of all entries, if it is one."""
+    measures = {cosines.measure(method) for method in cosines.methods}
+    return measures.pop() if len(measures) == 1 else "mean over images"
+
+
 def _by_size(cosines: ImageCosines, method: str, seed: int) -> dict[int, np.ndarray]:
     """Affinities of nested random parts of the probe, and of the whole."""
     count = len(cosines.images)
@@ -102,6 +110,8 @@ def _by_size(cosines: ImageCosines, method: str, seed: int) -> dict[int, np.ndar
 
 def _trees(matrices: dict[str, dict[str, np.ndarray]], models: list[str]) -> dict[str, dict[str, Tree]]:
     return {
-        method: {probe: similarity_tree(matrix, models) for probe, matrix in by_probe.items()}
+        method: {
+            probe: similarity_tree(both_directions(matrix), models) for probe, matrix in by_probe.items()
+        }
         for method, by_probe in matrices.items()
     }
