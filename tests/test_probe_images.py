@@ -173,7 +173,10 @@ def test_exif_orientation(tmp_path, orientation):
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    np.testing.assert_array_equal(read_photo(save(RGB, tmp_path / "o.png", exif=exif)), shown)
+    path = save(RGB, tmp_path / "o.png", exif=exif)
+    np.testing.assert_array_equal(read_photo(path), shown)
+    np.testing.assert_array_equal(read_photo(path, exif="stored"), RGB)
+    np.testing.assert_array_equal(next(iter(photos(list_probe(tmp_path, exif="stored")))).pixels, RGB)
 
 
 def test_first_frame_of_an_animation(tmp_path):

@@ -43,10 +43,10 @@ def reads(monkeypatch):
     """How often each photograph is decoded."""
     count, lock = {}, threading.Lock()
 
-    def counted(path):
+    def counted(path, **options):
         with lock:
             count[path.name] = count.get(path.name, 0) + 1
-        return read_photo(path)
+        return read_photo(path, **options)
 
     monkeypatch.setattr(tfattr.runs.feed, "read_photo", counted)
     return count

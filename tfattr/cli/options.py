@@ -56,13 +56,29 @@ def together(*decorators: Decorator) -> Decorator:
     return decorate
 
 
+reading = together(
+    click.option("--limit", type=click.IntRange(min=1), help="Use the first N images of a probe set."),
+    click.option("--strict", is_flag=True, help="Stop at an unreadable image instead of skipping it."),
+    click.option(
+        "--exif",
+        type=click.Choice(["upright", "stored"]),
+        help="Pictures turned as their EXIF says, or as they lie in the file. Default: upright; stored where "
+        "`reproduce` reads the paper's lists, as its authors did.",
+    ),
+)
 probe = together(
     click.option(
         "--probe", required=True, help="Directory or list of probe images, or the name of an embedded set."
     ),
     click.option("--probe-root", type=click.Path(), help="Where the lines of a list file start."),
-    click.option("--limit", type=click.IntRange(min=1), help="Use the first N probe images."),
-    click.option("--strict", is_flag=True, help="Stop at an unreadable image instead of skipping it."),
+    reading,
+)
+target = click.option(
+    "--target",
+    type=click.Choice(TARGETS),
+    default=TARGETS[0],
+    show_default=True,
+    help="Sum of the representation's units (the paper's), or energy: half its squared norm.",
 )
 attribution = together(
     click.option(
@@ -78,13 +94,6 @@ attribution = together(
         type=click.Choice(ENGINES),
         help="Engine of elrp: iNNvestigate's epsilon rule (default where it is installed), or the authors' formula "
         "(DeepExplain).",
-    ),
-    click.option(
-        "--target",
-        type=click.Choice(TARGETS),
-        default=TARGETS[0],
-        show_default=True,
-        help="Sum of the representation's units (the paper's), or energy: half its squared norm.",
     ),
     click.option("--epsilon", type=float, default=1e-4, show_default=True, help="Stabiliser of elrp."),
     click.option("--channels", type=click.Choice(["mean", "all"]), default="mean", show_default=True),
@@ -148,5 +157,15 @@ engine = together(
         callback=listed,
         metavar="LIST",
         help="A local process for each device, models handed out: gpu:0,gpu:1 or cpu,cpu.",
+    ),
+)
+
+#: Options of everything that makes results out of maps.
+results = together(
+    grid,
+    measures,
+    linkage,
+    click.option(
+        "--authors-layout", is_flag=True, help="Also write affinity.npy and affinity.mat as the authors do."
     ),
 )

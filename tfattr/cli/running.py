@@ -17,14 +17,10 @@ _NAMED = 10  # unreadable images that are named on the screen; run.json holds th
 @click.argument("zoo")
 @options.probe
 @click.option("--out", required=True, type=click.Path(), help="Directory of the run; continued if it exists.")
+@options.target
 @options.attribution
 @options.engine
-@options.grid
-@options.measures
-@options.linkage
-@click.option(
-    "--authors-layout", is_flag=True, help="Also write affinity.npy and affinity.mat as the authors do."
-)
+@options.results
 @options.quiet
 @options.debug
 def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
@@ -56,6 +52,7 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
 @click.argument("zoo")
 @options.probe
 @click.option("--out", required=True, type=click.Path(), help="Directory of the run; continued if it exists.")
+@options.target
 @options.attribution
 @options.engine
 @options.quiet
@@ -82,19 +79,13 @@ def _engine(settings: dict[str, Any]) -> Iterator[Any]:
 
 
 def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner: Any) -> tuple[Any, Any]:
-    from tfattr.attribution.settings import AttributionSettings
+    from tfattr.runs.attribution import attribute_zoo
     from tfattr.runs.probes import survey_probe
-    from tfattr.zoo.file import open_zoo
 
-    opened = open_zoo(zoo, settings["feeding"]).only(settings["models"])
-    opened = opened.trusted() if settings["trust"] else opened
-    attribution = AttributionSettings(
-        methods=settings["methods"],
-        engine=settings["lrp_engine"],
-        target=settings["target"],
-        epsilon=settings["epsilon"],
-    )
-    survey = survey_probe(probe, settings["probe_root"], settings["limit"], settings["strict"])
+    opened = _zoo(zoo, settings)
+    attribution = _attribution(settings, settings["target"])
+    exif = settings["exif"] or "upright"
+    survey = survey_probe(probe, settings["probe_root"], settings["limit"], settings["strict"], exif)
     for skipped in survey.skipped[:_NAMED]:
         click.echo(f"tfattr: skipped {skipped.id}: {skipped.reason}", err=True)
     if len(survey.skipped) > _NAMED:
@@ -103,22 +94,47 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
             "run.json names each.",
             err=True,
         )
-    from tfattr.runs.attribution import RecordSettings, attribute_zoo
-
     manifest = attribute_zoo(
         opened,
         survey,
         out,
         attribution,
-        RecordSettings(settings["channels"], settings["dtype"]),
-        settings["batch_size"],
         progress=not settings["quiet"],
-        representations=settings["representations"],
-        repair=settings["repair"],
         source={"zoo": zoo, "probe": probe, "probe_root": settings["probe_root"], "limit": settings["limit"]},
         runner=runner,
+        **_computing(settings),
     )
     return opened, manifest
+
+
+def _zoo(zoo: str, settings: dict[str, Any]) -> Any:
+    from tfattr.zoo.file import open_zoo
+
+    opened = open_zoo(zoo, settings["feeding"]).only(settings["models"])
+    return opened.trusted() if settings["trust"] else opened
+
+
+def _attribution(settings: dict[str, Any], target: str) -> Any:
+    from tfattr.attribution.settings import AttributionSettings
+
+    return AttributionSettings(
+        methods=settings["methods"],
+        engine=settings["lrp_engine"],
+        target=target,
+        epsilon=settings["epsilon"],
+    )
+
+
+def _computing(settings: dict[str, Any]) -> dict[str, Any]:
+    """What :func:`tfattr.runs.attribution.attribute_zoo` is told beside models, images and methods."""
+    from tfattr.runs.attribution import RecordSettings
+
+    return {
+        "records": RecordSettings(settings["channels"], settings["dtype"]),
+        "batch_size": settings["batch_size"],
+        "representations": settings["representations"],
+        "repair": settings["repair"],
+    }
 
 
 @click.command()
@@ -140,7 +156,9 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
     "--out", required=True, type=click.Path(), help="Directory of the study; continued if it exists."
 )
 @click.option(
+    "--target",
     "--targets",
+    "targets",
     default="sum",
     show_default=True,
     callback=options.names,
@@ -149,21 +167,16 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
 @click.option(
     "--truth", help="CSV of measured transfer, or rooms, taskonomy. Default: that of a built-in zoo."
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Use the first N images of each probe set.")
 @click.option(
     "--controls/--no-controls",
     default=True,
     show_default=True,
     help="Also run the zoo with shuffled weights.",
 )
-@click.option("--methods", default=",".join(options.PAPER_METHODS), show_default=True, callback=options.names)
-@click.option(
-    "--lrp-engine", type=click.Choice(options.ENGINES), default=options.ENGINES[0], show_default=True
-)
-@click.option("--epsilon", type=float, default=1e-4, show_default=True, help="Stabiliser of elrp.")
-@click.option("--feeding", type=click.Choice(["square", "native"]), default="square", show_default=True)
-@click.option("--models", callback=options.names, help="Only these models of the zoo, with commas.")
-@options.trust
+@options.reading
+@options.attribution
+@options.engine
+@options.results
 @options.quiet
 @options.debug
 def reproduce(zoo: str, out: str, **settings: Any) -> None:
@@ -172,26 +185,29 @@ def reproduce(zoo: str, out: str, **settings: Any) -> None:
     ``tfattr reproduce rooms --out DIR`` needs nothing else; ``taskonomy`` and ``merged`` need the originals
     (`tfattr fetch`) and the probe sets' photographs.
     """
-    from tfattr.attribution.settings import AttributionSettings
     from tfattr.runs.reproducing import reproduce as make
-    from tfattr.zoo.file import open_zoo
 
-    opened = open_zoo(zoo, settings["feeding"]).only(settings["models"])
-    study, evaluation = make(
-        opened.trusted() if settings["trust"] else opened,
-        out,
-        probes=settings["probes"],
-        roots=_roots(settings["roots"]),
-        targets=settings["targets"],
-        attribution=AttributionSettings(
-            settings["methods"], engine=settings["lrp_engine"], epsilon=settings["epsilon"]
-        ),
-        truth=settings["truth"],
-        limit=settings["limit"],
-        controls=settings["controls"],
-        progress=not settings["quiet"],
-        tell=_say(settings["quiet"]),
-    )
+    opened = _zoo(zoo, settings)
+    with _engine(settings) as engine:
+        study, evaluation = make(
+            opened,
+            out,
+            probes=settings["probes"],
+            roots=_roots(settings["roots"]),
+            targets=settings["targets"],
+            attribution=_attribution(settings, settings["targets"][0]),
+            truth=settings["truth"],
+            limit=settings["limit"],
+            strict=settings["strict"],
+            exif=settings["exif"],
+            controls=settings["controls"],
+            analysis={name: settings[name] for name in ("grid", "measures", "linkage", "authors_layout")},
+            progress=not settings["quiet"],
+            tell=_say(settings["quiet"]),
+            runner=engine.runner,
+            executor=engine.executor,
+            **_computing(settings),
+        )
     _print_study(study, evaluation)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from tfattr.errors import ProbeError
+from tfattr.errors import ProbeError, SettingsError
 from tfattr.trunk import preprocessing
 
 # Pillow's own warning level: about a quarter gibibyte of RGB. Larger files are decompression bombs to us.
@@ -25,6 +25,7 @@ _MAX_SCANNED = 32 * MAX_PIXELS
 # No others are tried, whatever the file's name: Pillow also opens formats that start other programs (EPS).
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _STRIP = 1 << 20  # pixels converted at a time
+EXIF = ("upright", "stored")
 
 
 class UnreadablePhotoError(ProbeError):
@@ -51,18 +52,21 @@ def _escaped(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def read_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_photo(
+    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, exif: str = "upright"
+) -> np.ndarray:
     """Reads one photograph as uint8 RGB ``[H, W, 3]``.
 
     Grey, palette, CMYK and 16-bit files are converted; alpha is dropped, not composited (as the authors'
-    load_ops do); the EXIF orientation is applied; of an animation the first frame is taken. What the file is
-    is told by its content, one of ``FORMATS``, not by its name.
+    load_ops do); of an animation the first frame is taken. What the file is is told by its content, one of
+    ``FORMATS``, not by its name. ``exif``: ``upright`` turns the picture as its EXIF orientation says, ``stored``
+    leaves the pixels as they lie in the file (as scikit-image 0.12 did for the authors).
 
     Raises:
         UnreadablePhotoError: missing, empty, truncated, not an image, no plain file (a directory, a pipe), above
             ``max_pixels`` or ``MAX_BYTES``, or made to keep the decoder busy.
     """
-    return decode_photo(read_bytes(path), path, max_pixels=max_pixels)
+    return decode_photo(read_bytes(path), path, max_pixels=max_pixels, exif=exif)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -94,12 +98,20 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def decode_photo(data: bytes, name: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_photo(
+    data: bytes,
+    name: str | os.PathLike[str],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    exif: str = "upright",
+) -> np.ndarray:
     """Decodes an image file's bytes to uint8 RGB ``[H, W, 3]``; ``name`` is used in errors only."""
+    if exif not in EXIF:
+        raise SettingsError(f"exif is {exif!r}; expected one of {', '.join(EXIF)}.")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse_bombs(image, data, name, max_pixels)
-            return _to_rgb(image, name)
+            return _to_rgb(image, name, exif)
     except UnreadablePhotoError:
         raise
     except Image.DecompressionBombError as error:
@@ -136,7 +148,7 @@ def _refuse_bombs(image: Image.Image, data: bytes, name: str | os.PathLike[str],
             )
 
 
-def _to_rgb(image: Image.Image, name: str | os.PathLike[str]) -> np.ndarray:
+def _to_rgb(image: Image.Image, name: str | os.PathLike[str], exif: str) -> np.ndarray:
     image.load()  # for some formats the orientation is known only then
     if image.mode == "F":
         raise UnreadablePhotoError(
@@ -145,9 +157,10 @@ def _to_rgb(image: Image.Image, name: str | os.PathLike[str]) -> np.ndarray:
     width, height = image.size
     if not width or not height:
         raise UnreadablePhotoError(name, f"holds {width} x {height} pixels, expected at least one")
-    turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    orientation = image.getexif().get(ExifTags.Base.Orientation) if exif == "upright" else 1
+    turned = orientation in (5, 6, 7, 8)
     photo = np.empty((width, height, 3) if turned else (height, width, 3), np.uint8)
-    stored = _as_stored(photo, image.getexif().get(ExifTags.Base.Orientation))
+    stored = _as_stored(photo, orientation)
     rows = max(_STRIP // width, 1)
     for top in range(0, height, rows):  # by strips: memory for one more whole picture is not needed
         bottom = min(top + rows, height)

@@ -6,11 +6,11 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfattr.errors import ProbeError, SettingsError
-from tfattr.probe.decoding import printable
+from tfattr.probe.decoding import EXIF, printable
 
 # fmt: off
 IMAGE_SUFFIXES = frozenset((
@@ -26,11 +26,13 @@ class ProbeImage:
     """One probe image: ``id`` is its path relative to the probe's root, with ``/`` on every system.
 
     In the id, bytes of a file name that are no UTF-8 and control characters are written ``\\xe9``, ``\\x0a``:
-    ids go into JSON, records and messages. ``path`` is the name as it is.
+    ids go into JSON, records and messages. ``path`` is the name as it is. ``exif``: how it is to be read, see
+    :func:`tfattr.probe.read_photo`.
     """
 
     id: str
     path: Path
+    exif: str = "upright"
 
 
 def list_probe(
@@ -38,6 +40,7 @@ def list_probe(
     *,
     root: str | os.PathLike[str] | None = None,
     limit: int | None = None,
+    exif: str = "upright",
 ) -> list[ProbeImage]:
     """Lists the probe images of a directory or of a list file.
 
@@ -49,6 +52,7 @@ def list_probe(
         path: the directory or the list file.
         root: where the lines of a list file start; the list file's own folder if None.
         limit: keeps the first ``limit`` images; all if None.
+        exif: ``upright`` or ``stored``, see :func:`tfattr.probe.read_photo`.
 
     Returns:
         The images, ids unique. A line of the list that names no file is kept: reading it says so.
@@ -56,8 +60,10 @@ def list_probe(
     Raises:
         ProbeError: nothing there, no image in it, a folder that cannot be searched, a line named twice, two names
             that are written alike, or none of the listed files exists.
-        SettingsError: ``limit`` is not positive.
+        SettingsError: ``limit`` is not positive, or another ``exif``.
     """
+    if exif not in EXIF:
+        raise SettingsError(f"exif is {exif!r}; expected one of {', '.join(EXIF)}")
     if limit is not None and limit < 1:
         raise SettingsError(f"limit is {limit}; it must be at least 1, or None for every probe image")
     path = Path(path)
@@ -75,7 +81,7 @@ def list_probe(
         raise ProbeError(
             f"{printable(str(path))}: probe images come from a directory or a .txt list file, and this is neither"
         )
-    return images[:limit]
+    return [replace(image, exif=exif) for image in images[:limit]]
 
 
 def _from_directory(root: Path) -> list[ProbeImage]:

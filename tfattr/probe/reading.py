@@ -108,7 +108,11 @@ class PhotoStream:
     def _read(self, image: ProbeImage) -> Photo | UnreadablePhotoError:
         try:
             data = read_bytes(image.path)
-            return Photo(image.id, decode_photo(data, image.path, max_pixels=self.max_pixels), sha256(data))
+            return Photo(
+                image.id,
+                decode_photo(data, image.path, max_pixels=self.max_pixels, exif=image.exif),
+                sha256(data),
+            )
         except UnreadablePhotoError as error:
             return error
 

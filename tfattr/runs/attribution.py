@@ -136,6 +136,8 @@ def attribute_zoo(
     attribution, records = attribution or AttributionSettings(), records or RecordSettings()
     ids = tuple(image.id for image in survey.images)
     settings = run_settings(attribution, records)
+    if any(image.exif == "stored" for image in survey.images):
+        settings["exif"] = "stored"
     wanted = RunManifest.make([], survey, settings, _described(models, source))
     plan = Plan(out, ids, attribution, records, representations, batch_size, wanted.digest)
     bar = tqdm(

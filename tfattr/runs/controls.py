@@ -54,7 +54,12 @@ def probe_of(run: str | os.PathLike[str]) -> ProbeSurvey:
         raise ProbeError(
             f"{run}: its run.json does not say where the probe images are; run `tfattr run` again."
         )
-    found = survey_probe(source["probe"], source.get("probe_root"), source.get("limit"))
+    found = survey_probe(
+        source["probe"],
+        source.get("probe_root"),
+        source.get("limit"),
+        exif=manifest.settings.get("exif", "upright"),
+    )
     same = [{"id": image.id, "sha256": found.sha256[image.id]} for image in found.images] == manifest.probe
     if not same:
         raise ProbeError(
@@ -74,7 +79,7 @@ def raw_pixels(run: str | os.PathLike[str], grid: tuple[int, int] | None = None)
     distinct = {_text(frame): frame for frame in frames.values()}
     state = AffinityState.empty(list(frames), grid, keep_images=True)
     for image in survey.images:
-        photo = [read_photo(image.path)]
+        photo = [read_photo(image.path, exif=image.exif)]
         fed = {text: frame(photo)[0] for text, frame in distinct.items()}
         state.update([fed[_text(frame)] for frame in frames.values()], image.id)
     return ImageCosines.from_states({RAW_PIXELS: state}, manifest.ids)

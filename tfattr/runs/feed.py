@@ -116,7 +116,9 @@ class Feed:
                 found = None
             if found is not None:
                 return found
-        batch = preprocessing([read_photo(self.images[index].path) for index in chunk])
+        batch = preprocessing(
+            [read_photo(self.images[index].path, exif=self.images[index].exif) for index in chunk]
+        )
         if kept is not None and self._room >= 0:
             try:
                 kept.write(chunk, batch)

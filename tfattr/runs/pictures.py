@@ -28,7 +28,7 @@ def save_previews(run: Path, images: Sequence[ProbeImage]) -> None:
         return
     frame = Preprocessing((_PREVIEW_SIDE, _PREVIEW_SIDE), range="[0,255]")
     chosen = images[:_SHOWN]
-    photos = frame([read_photo(image.path) for image in chosen]).round().astype(np.uint8)
+    photos = frame([read_photo(image.path, exif=image.exif) for image in chosen]).round().astype(np.uint8)
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, photos=photos, ids=np.array([image.id for image in chosen], dtype=str))
 

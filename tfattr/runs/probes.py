@@ -18,7 +18,10 @@ def embedded_probes() -> dict[str, Path]:
 
 
 def find_probe(
-    probe: str | os.PathLike[str], root: str | os.PathLike[str] | None = None, limit: int | None = None
+    probe: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    limit: int | None = None,
+    exif: str = "upright",
 ) -> list[ProbeImage]:
     """Probe images by a path or the name of an embedded set; ``root`` is where a list's lines start.
 
@@ -39,7 +42,7 @@ def find_probe(
             f"{probe}: no such directory or list of probe images; expected a path or one of "
             f"{', '.join(known) or '(no embedded set)'}."
         )
-    return list_probe(path, root=root, limit=limit)
+    return list_probe(path, root=root, limit=limit, exif=exif)
 
 
 def survey_probe(
@@ -47,9 +50,10 @@ def survey_probe(
     root: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     strict: bool = False,
+    exif: str = "upright",
 ) -> ProbeSurvey:
     """Lists and reads a probe set once: which images are readable, their sha256, which are skipped and why."""
-    return survey(find_probe(probe, root, limit), strict=strict, workers=2)
+    return survey(find_probe(probe, root, limit, exif), strict=strict, workers=2)
 
 
 def _has_images(folder: Path) -> bool:

@@ -159,7 +159,7 @@ def _first_layer(model: ModelSpec | Trunk, image: ProbeImage) -> str:
     from tfattr.trunk.finite import first_non_finite
 
     trunk = model.load() if isinstance(model, ModelSpec) else model
-    found = first_non_finite(trunk, trunk.preprocess([read_photo(image.path)]))
+    found = first_non_finite(trunk, trunk.preprocess([read_photo(image.path, exif=image.exif)]))
     return "" if found is None else str(found)
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from tfattr.affinity import ImageCosines
 from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.evaluation import Ranking
+from tfattr.probe.sampling import RECIPES
 from tfattr.runs.analysis import IMAGES_NAME, analyse, compute_affinity
 from tfattr.runs.attribution import RecordSettings, attribute_zoo
 from tfattr.runs.claiming import measure_claims, save_claims
@@ -46,10 +48,15 @@ def reproduce(
     records: RecordSettings | None = None,
     truth: str | None = None,
     limit: int | None = None,
+    strict: bool = False,
+    exif: str | None = None,
     controls: bool = True,
     grids: Sequence[int] = (),
+    analysis: Mapping[str, Any] | None = None,
     progress: bool = True,
     tell: Callable[[str], object] = print,
+    executor: Any = None,
+    **computing: Any,
 ) -> tuple[Study, Evaluation | None]:
     """Run a zoo on every probe set and target, judge it, measure the claims, draw the figures, write the report.
 
@@ -66,10 +73,15 @@ def reproduce(
         records: how maps are stored.
         truth: measured transfer; that of a built-in zoo if None; no evaluation without.
         limit: only the first images of each probe set.
+        strict: stop at an unreadable image.
+        exif: ``upright`` or ``stored``; None reads the paper's lists as stored, as its authors did.
         controls: also run the zoo with shuffled weights on the main probe set.
         grids: coarser grids whose affinities are judged too.
+        analysis: grid, linkage and the like of :func:`tfattr.runs.analysis.analyse`.
         progress: bars.
         tell: says which step is under way.
+        executor: of the affinities, on a cluster.
+        computing: batch size, runner and the like of :func:`tfattr.runs.attribution.attribute_zoo`.
 
     Returns:
         The study, and the evaluation of its main run (None without a truth).
@@ -87,7 +99,10 @@ def reproduce(
     wanted = [(probe, targets[0]) for probe in probes] + [(probes[0], target) for target in targets[1:]]
     runs = tuple(StudyRun(_label(probe, target), probe, target) for probe, target in wanted)
     study = Study(out, zoo.name, runs)
-    surveys = {probe: survey_probe(probe, roots.get(probe), limit) for probe in probes}
+    surveys = {
+        probe: survey_probe(probe, roots.get(probe), limit, strict, exif or _exif(probe)) for probe in probes
+    }
+    drawing = {**(analysis or {}), "progress": progress, "executor": executor}
     out.mkdir(parents=True, exist_ok=True)
     study.save()
     with cached_trunks(zoo, out / ".trunks") as models:
@@ -105,8 +120,9 @@ def reproduce(
                 records,
                 progress=progress,
                 source=source,
+                **computing,
             )
-            analyse(out / run.label, models=order, methods=attribution.methods, progress=progress)
+            analyse(out / run.label, models=order, methods=attribution.methods, **drawing)
         if controls:
             tell("controls: the same networks with shuffled weights")
             main = runs[0]
@@ -119,9 +135,9 @@ def reproduce(
                 settings,
                 records,
                 progress=progress,
-                representations=False,
+                **{**computing, "representations": False},
             )
-            analyse(folder, models=order, progress=progress, pictures=False)
+            analyse(folder, models=order, pictures=False, **drawing)
     return study, summarise(study, truth, grids, progress, tell, build)
 
 
@@ -194,6 +210,11 @@ def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
                 for method, matrix in coarse.affinity.items()
             ]
     return found
+
+
+def _exif(probe: str) -> str:
+    """How the pictures of a probe set are read where nobody says: the paper's lists as its authors read them."""
+    return "stored" if probe in RECIPES else "upright"
 
 
 def _label(probe: str, target: str) -> str:
