@@ -92,6 +92,8 @@ def test_run_then_its_steps(call, zoo, probe, tmp_path):
     assert status == 0
     assert said.strip().endswith(";")
     assert "espcn" in said
+    status, said, _ = call("tree", out, "--clusters", "2")
+    assert (status, sorted(said.split())) == (0, ["espcn", "fsrcnn"])
     status, said, _ = call("rank", out, "espcn")
     assert said.split()[-1] == "fsrcnn"
     status, said, _ = call("affinity", out, "--grid", "8", "--authors-layout", "--quiet")

@@ -63,7 +63,7 @@ def test_pictures_are_figures(run):
         run.plot_affinity(),
         run.plot_tree("saliency"),
         run.plot_maps(2),
-        run.plot_maps([run.images[1]]),
+        run.plot_maps([run.images[1]], models_as="columns"),
     ):
         assert isinstance(figure, Figure)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from studies.probe_lists import RECIPES, SIZES, builtin_list, draw, write_list
 from tfattr.errors import ProbeError, SettingsError
 from tfattr.probe import list_probe
-from tfattr.probe.sampling import RECIPES, SIZES, builtin_list, draw, write_list
 
 BUILDINGS = ["collierville", "corozal", "darden", "markleeville", "wiconisco"]
 

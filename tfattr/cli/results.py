@@ -41,8 +41,22 @@ def affinity(run: str, authors_layout: bool, quiet: bool, debug: bool, **setting
 @options.measure
 @options.linkage
 @click.option("--newick", is_flag=True, help="Print the tree in Newick format.")
+@click.option(
+    "--clusters",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Print the N groups that the tree is cut into.",
+)
 @options.debug
-def tree(run: str, method: str, measure: str | None, linkage: str, newick: bool, debug: bool) -> None:
+def tree(
+    run: str,
+    method: str,
+    measure: str | None,
+    linkage: str,
+    newick: bool,
+    clusters: int | None,
+    debug: bool,
+) -> None:
     """The similarity tree of RUN's models: groups from the leaves up.
 
     Of a measure that is not symmetric it is grown from the mean of both directions.
@@ -53,6 +67,10 @@ def tree(run: str, method: str, measure: str | None, linkage: str, newick: bool,
     grown = similarity_tree(both_directions(result.affinity[entry]), result.models, linkage)
     if newick:
         click.echo(grown.to_newick())
+        return
+    if clusters is not None:
+        for group in grown.clusters(clusters):
+            click.echo(", ".join(group))
         return
     click.echo(f"{entry}, {linkage} linkage; merge heights:")
     members = [[name] for name in grown.labels]

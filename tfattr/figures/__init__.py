@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tfattr.figures.correlations import correlation_sheet
 from tfattr.figures.curves import precision_recall_figure
 from tfattr.figures.dendrogram import tree_figure
 from tfattr.figures.graph import model_graph_figure
@@ -18,7 +17,6 @@ from tfattr.figures.style import group_colours
 __all__ = [
     "affinity_figure",
     "affinity_sheet",
-    "correlation_sheet",
     "group_colours",
     "maps_figure",
     "matrix_and_tree_figure",

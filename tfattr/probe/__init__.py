@@ -12,7 +12,6 @@ from tfattr.probe.reading import (
     PhotoStream,
     ProbeSurvey,
     SkippedImage,
-    batches,
     photos,
     survey,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "ProbeSurvey",
     "SkippedImage",
     "UnreadablePhotoError",
-    "batches",
     "centre_square",
     "list_probe",
     "photos",

@@ -128,13 +128,6 @@ def photos(
     return PhotoStream(images, strict=strict, workers=workers, max_pixels=max_pixels)
 
 
-def batches(stream: Iterable[Photo], size: int) -> Iterator[list[Photo]]:
-    """Groups photos into lists of ``size`` (the last may be shorter)."""
-    upcoming = iter(stream)
-    while batch := list(itertools.islice(upcoming, size)):
-        yield batch
-
-
 def survey(
     images: Sequence[ProbeImage], *, strict: bool = False, workers: int = 0, max_pixels: int = MAX_PIXELS
 ) -> ProbeSurvey:

@@ -140,12 +140,14 @@ class Run:
         images: int | str | Sequence[int | str] = 3,
         methods: Sequence[str] | None = None,
         models: Sequence[str] | None = None,
+        models_as: str = "rows",
     ) -> Figure:
-        """Maps side by side, a row a model.
+        """Maps side by side, a row a model, or a column a model as in the paper's figure S1.
 
         Args:
             images: how many from the first on; or ids, or numbers in a list.
             methods, models: all if None.
+            models_as: ``rows`` or ``columns``.
 
         Raises:
             ProbeError: the photographs are not where they were.
@@ -172,9 +174,8 @@ class Run:
             }
             for model in self._chosen(models)
         }
-        return maps_figure(
-            list(photos), maps, captions=[Path(self.images[number]).stem for number in numbers]
-        )
+        captions = [Path(self.images[number]).stem for number in numbers]
+        return maps_figure(list(photos), maps, captions=captions, models_as=models_as)
 
     def add(
         self, model: str | os.PathLike[str] | ModelSpec, trust: bool = False, progress: bool = True
