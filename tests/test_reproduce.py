@@ -57,3 +57,44 @@ def test_reproduce_hands_on_what_it_is_told(
     assert len(found["probe"]) == 3
     assert not (out / "photos/representations").exists()
     assert (out / "report.html").exists()
+
+
+def told(arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as left:
+        main(arguments.split())
+    return left.value.code, capsys.readouterr().err
+
+
+def test_a_first_run_is_told_what_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One screen: every model and photograph that lacks, how many GB, three commands that the command line takes."""
+    monkeypatch.setenv("TFATTR_HOME", str(tmp_path / "home"))
+    code, text = told(f"reproduce taskonomy --out {tmp_path}/out", capsys)
+    assert code == 1
+    lines = text.replace(str(tmp_path), "~").splitlines()
+    assert len(lines) <= 20
+    assert max(len(line) for line in lines) <= 140
+    assert "20 of 20 models, at least 1.9 GB unpacked" in text  # 20 x 23.7 million numbers of 4 bytes
+    assert all(
+        f"{name}: {count} pictures" in text
+        for name, count in (("taskonomy", "1,000"), ("indoor", "1,005"), ("coco", "1,000"))
+    )
+    commands = [line.split("#")[0].split() for line in lines if line.startswith("  tfattr ")]
+    assert [words[1] for words in commands] == ["fetch", "models", "reproduce"]
+    for words in commands:
+        given = {word for word in words if word.startswith("--")}
+        assert given <= option_names(words[1])
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_first_run_of_the_merged_zoo_names_what_has_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TFATTR_HOME", str(tmp_path / "home"))
+    code, text = told(f"reproduce merged --probe-root taskonomy={tmp_path} --out {tmp_path}/out", capsys)
+    assert code == 1
+    assert "38 of 38 models" in text
+    assert "fcn has no public address" in text
+    assert "photographs" not in text

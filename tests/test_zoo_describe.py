@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from zoo import fake
 
+from tfattr.cli.main import main
 from tfattr.zoo.describe import COLUMNS, description, status, table
 from tfattr.zoo.originals import entries, entry
 
@@ -38,3 +39,40 @@ def test_a_page_says_all(item, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert text in page
     assert page.count("address: ") == sum(len(download.urls) for download in item.downloads)
     assert str(tmp_path) in page
+    assert f"last known to answer: {item.answered}" in page
+    assert f"ask at: {item.contact}" in page
+    assert item.answered
+    assert item.contact.startswith("https://")
+
+
+def test_a_dry_run_lists_addresses_sizes_and_targets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setenv("TFATTR_HOME", str(tmp_path))
+    monkeypatch.setattr("requests.get", lambda *_, **__: pytest.fail("a dry run asked the net"))
+    main(["fetch", "merged", "--dry-run"])
+    text = capsys.readouterr().out
+    urls = [url for item in entries("merged") for download in item.downloads for url in download.urls]
+    assert len(urls) > 100
+    assert all(url in text for url in urls)
+    for item in entries("merged"):
+        assert f"{tmp_path}/models/{item.id}" in text
+        for download in item.downloads:
+            assert f"-> {download.file}, {download.sha256 and 'sha256 ' or download.md5 and 'md5 '}" in text
+    assert "fcrn: 472.6 MB, to" in text
+    assert "taskonomy/curvature: at least 94.8 MB unpacked, to" in text  # 23,708,640 numbers of 4 bytes
+    assert "37 of 38 models to fetch, at least 4." in text
+    assert "fcn: by hand" in text
+    assert not any(tmp_path.iterdir())
+
+
+def test_published_hashes_are_hashes() -> None:
+    found = [
+        (len(digest), size)
+        for item in entries()
+        for download in item.downloads
+        for digest, size in ((download.sha256, 64), (download.md5, 32))
+        if digest
+    ]
+    assert len(found) >= 3
+    assert all(length == size for length, size in found)

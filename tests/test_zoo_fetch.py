@@ -214,6 +214,14 @@ def test_wrong_hash_is_not_kept(server: Server, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_published_md5_is_held_to(server: Server, tmp_path: Path) -> None:
+    right = hashlib.md5(CONTENT).hexdigest()
+    with pytest.raises(ModelFileError, match=f"its md5 is {right}, expected {'0' * 32}"):
+        download((server.url("/model.bin"),), tmp_path / "model.bin", md5="0" * 32, progress=False)
+    assert not list(tmp_path.iterdir())
+    assert download((server.url("/model.bin"),), tmp_path / "model.bin", md5=right, progress=False) == DIGEST
+
+
 def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The write fails half way: one sentence, only a .part left, and a later call goes on from it."""
     opened = Path.open

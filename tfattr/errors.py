@@ -37,3 +37,7 @@ class SettingsError(TfattrError):
 
 class MissingExtraError(TfattrError):
     """An optional dependency is not installed; the message names the extra to install."""
+
+
+class MissingDataError(TfattrError):
+    """Weights or photographs that a study needs are not on this machine."""

@@ -21,14 +21,20 @@ def models(name: str | None, debug: bool) -> None:
 @click.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option("--force", is_flag=True, help="Download again what is there.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be fetched: addresses, sizes, targets.")
 @options.quiet
 @options.debug
-def fetch(names: tuple[str, ...], force: bool, quiet: bool, debug: bool) -> None:
+def fetch(names: tuple[str, ...], force: bool, dry_run: bool, quiet: bool, debug: bool) -> None:
     """Download original weights (models or zoos: taskonomy, collected, merged) into the cache."""
     from tfattr.errors import ModelFileError
     from tfattr.zoo.fetch import fetch as bring
     from tfattr.zoo.fetch import resolve
 
+    if dry_run:
+        from tfattr.zoo.describe import plan
+
+        click.echo(plan(resolve(names)))
+        return
     failed = []
     for original in resolve(names):
         try:

@@ -14,13 +14,13 @@ from tfattr.affinity import ImageCosines
 from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.evaluation import Ranking
-from tfattr.probe.sampling import RECIPES
 from tfattr.runs.analysis import IMAGES_NAME, analyse, compute_affinity
 from tfattr.runs.attribution import RecordSettings, attribute_zoo
 from tfattr.runs.claiming import measure_claims, save_claims
 from tfattr.runs.controls import randomised_zoo
 from tfattr.runs.cost import save_cost
 from tfattr.runs.evaluating import Evaluation, evaluate_run
+from tfattr.runs.lacking import LISTS, check_first_run
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.sheets import save_study_figures
 from tfattr.runs.study import Study, StudyRun
@@ -92,6 +92,7 @@ def reproduce(
     probes = tuple(probes) or PROBES.get(zoo.name, ())
     if not probes:
         raise SettingsError(f"{zoo.name}: no probe set goes with this zoo; give one or more as --probe.")
+    check_first_run(zoo, probes, roots, out)
     truth = truth or TRUTHS.get(zoo.name)
     attribution = attribution or AttributionSettings(PAPER_METHODS)
     records = records or RecordSettings()
@@ -214,7 +215,7 @@ def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
 
 def _exif(probe: str) -> str:
     """How the pictures of a probe set are read where nobody says: the paper's lists as its authors read them."""
-    return "stored" if probe in RECIPES else "upright"
+    return "stored" if probe in LISTS else "upright"
 
 
 def _label(probe: str, target: str) -> str:

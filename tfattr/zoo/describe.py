@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from tfattr.errors import ModelFileError
 from tfattr.zoo import cache
-from tfattr.zoo.originals import Entry, entries
+from tfattr.zoo.originals import Download, Entry, entries
 
 COLUMNS = ("id", "task", "trained on", "input", "layer", "weights")
 
@@ -56,6 +58,60 @@ def description(entry: Entry) -> str:
     }
     found = [f"{key}: {value}" for key, value in lines.items()]
     found += [f"address: {url}" for download in entry.downloads for url in download.urls]
+    found += [f"published hash: {text}" for download in entry.downloads if (text := _hash(download))]
+    found += [f"last known to answer: {entry.answered}", f"if no address answers, ask at: {entry.contact}"]
     if entry.by_hand:
         found.append(f"by hand: {entry.by_hand}")
     return "\n".join([*found, *(f"unconfirmed: {text}" for text in entry.unconfirmed)])
+
+
+def weight(entry: Entry) -> tuple[int, bool]:
+    """Bytes to download and True where somebody publishes them; else the least when unpacked, 4 a parameter, and False."""
+    stated = [download.size for download in entry.downloads]
+    if all(stated):
+        return sum(stated), True
+    return max(sum(stated), 4 * entry.parameters), False
+
+
+def together(entries: Iterable[Entry]) -> str:
+    """The size of several downloads in words: ``1.9 GB``, ``at least 1.9 GB unpacked``."""
+    weights = [weight(entry) for entry in entries]
+    return _size(sum(size for size, _ in weights), all(stated for _, stated in weights))
+
+
+def plan(wanted: Sequence[Entry]) -> str:
+    """What a fetch of these originals would do: addresses and mirrors, sizes, targets, hashes, the sum."""
+    lines, open_ones = [], []
+    for entry in wanted:
+        if (state := status(entry)) != "not fetched":
+            lines.append(
+                f"{entry.id}: {state}, in {cache.folder(entry)}"
+                + (f"; {entry.by_hand}" if entry.by_hand else "")
+            )
+            continue
+        open_ones.append(entry)
+        lines.append(f"{entry.id}: {_size(*weight(entry))}, to {cache.folder(entry)}")
+        for download in entry.downloads:
+            first, *others = download.urls
+            lines += [f"  {first}", *(f"    or {url}" for url in others)]
+            lines.append(f"    -> {download.file}, {_hash(download) or 'no hash is published'}")
+    lines.append(
+        f"{len(open_ones)} of {len(wanted)} models to fetch, {together(open_ones)}"
+        + (
+            ""
+            if all(weight(entry)[1] for entry in open_ones)
+            else " (where no size is published: 4 bytes a parameter)"
+        )
+        + "; nothing was fetched."
+    )
+    return "\n".join(lines)
+
+
+def _size(size: int, stated: bool) -> str:
+    text = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+    return text if stated else f"at least {text} unpacked"
+
+
+def _hash(download: Download) -> str:
+    known = {"sha256": download.sha256, "md5": download.md5}
+    return ", ".join(f"{name} {digest}" for name, digest in known.items() if digest)

@@ -25,11 +25,13 @@ class _CutError(Exception):
     """The connection ended before the file did."""
 
 
-def download(urls: tuple[str, ...], target: Path, sha256: str = "", *, progress: bool = True) -> str:
+def download(
+    urls: tuple[str, ...], target: Path, sha256: str = "", *, md5: str = "", progress: bool = True
+) -> str:
     """Fetches the first mirror that answers and returns the file's sha256 (hex).
 
     The bytes go to ``<target>.part``, which a later call takes up where it ended (HTTP Range), and get their
-    name only when whole and, where ``sha256`` is known, equal to it. Raises ModelFileError in one sentence:
+    name only when whole and, where ``sha256`` (or ``md5``) is known, equal to it. Raises ModelFileError in one sentence:
     no mirror answers, the connection is cut again and again, the disk is full, the content is another.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -40,10 +42,16 @@ def download(urls: tuple[str, ...], target: Path, sha256: str = "", *, progress:
         except _CutError as error:
             reasons.append(f"{url}: {error}")
             continue
-        digest = file_sha256(_part(target))
-        if sha256 and digest != sha256:
+        digest = file_digest(_part(target))
+        known = [("sha256", digest, sha256), ("md5", file_digest(_part(target), "md5") if md5 else "", md5)]
+        wrong = [
+            f"{name} is {found}, expected {wanted}"
+            for name, found, wanted in known
+            if wanted and found != wanted
+        ]
+        if wrong:
             _discard(target)
-            reasons.append(f"{url}: its sha256 is {digest}, expected {sha256}, so it was not kept")
+            reasons.append(f"{url}: its {wrong[0]}, so it was not kept")
             continue
         _validator(target).unlink(missing_ok=True)
         os.replace(_part(target), target)
@@ -53,9 +61,9 @@ def download(urls: tuple[str, ...], target: Path, sha256: str = "", *, progress:
     )
 
 
-def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file."""
-    digest = hashlib.sha256()
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Hex sha256 (or another hash) of a file."""
+    digest = hashlib.new(algorithm)
     with path.open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.zoo import cache
-from tfattr.zoo.download import disk_errors, download, file_sha256
+from tfattr.zoo.download import disk_errors, download, file_digest
 from tfattr.zoo.originals import ZOOS, Download, Entry, entries, entry
 from tfattr.zoo.unpack import discard, is_archive, unpack
 
@@ -67,7 +67,7 @@ def verify(name: str) -> list[str]:
     return [
         path
         for path, digest in _listed(lock).items()
-        if not (root / path).is_file() or file_sha256(root / path) != digest
+        if not (root / path).is_file() or file_digest(root / path) != digest
     ]
 
 
@@ -94,7 +94,7 @@ def _one(
 ) -> dict[str, Any]:
     expected = item.sha256 or known.get("sha256", "")
     if item.kind == "http":
-        digest = download(item.urls, root / item.file, expected, progress=progress)
+        digest = download(item.urls, root / item.file, expected, md5=item.md5, progress=progress)
     else:
         digest = _from_drive(original, item, root, expected, progress)
     place = root / item.file
@@ -108,7 +108,7 @@ def _one(
     return {
         "url": item.urls[0],
         "sha256": digest,
-        "files": {path.relative_to(root).as_posix(): file_sha256(path) for path in files},
+        "files": {path.relative_to(root).as_posix(): file_digest(path) for path in files},
     }
 
 
@@ -177,11 +177,11 @@ def _first_line(error: Exception) -> str:
 
 def _digest(path: Path) -> str:
     if path.is_file():
-        return file_sha256(path)
+        return file_digest(path)
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file():
-            digest.update(f"{file.relative_to(path).as_posix()}\0{file_sha256(file)}\n".encode())
+            digest.update(f"{file.relative_to(path).as_posix()}\0{file_digest(file)}\n".encode())
     return digest.hexdigest()
 
 

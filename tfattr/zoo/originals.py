@@ -28,8 +28,8 @@ class Download:
     """One file or Drive folder of an original.
 
     ``urls``: mirrors of the same content. ``file``: its name below the model's folder. ``unpack``: ``tar``,
-    ``zip`` or empty. ``kind``: ``http``, ``drive`` (a file on Google Drive) or ``drive_folder``. ``sha256``:
-    hex digest, empty where unknown.
+    ``zip`` or empty. ``kind``: ``http``, ``drive`` (a file on Google Drive) or ``drive_folder``. ``sha256``,
+    ``md5``: hex digests, ``size``: bytes; empty and 0 where nobody publishes them.
     """
 
     urls: tuple[str, ...]
@@ -37,6 +37,8 @@ class Download:
     unpack: str = ""
     kind: str = "http"
     sha256: str = ""
+    md5: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     pretrained: bool = False
     by_hand: str = ""
+    answered: str = ""
+    contact: str = ""
+    parameters: int = 0
     unconfirmed: tuple[str, ...] = ()
 
     @property
