@@ -212,7 +212,7 @@ def test_not_even_one_image_fits(folder, tmp_path, monkeypatch):
 def test_progress_counts_each_image_once(folder, tmp_path, monkeypatch):
     from tfattr.attribution import AttributionSettings
     from tfattr.runs.attribution import RecordSettings
-    from tfattr.runs.shard import Plan, compute_shard
+    from tfattr.runs.shard import Plan, compute_shards
     from tfattr.zoo.file import open_zoo
 
     compute, failures = tfattr.runs.shard.attributions_for_storage, iter([True, False, True])
@@ -232,8 +232,7 @@ def test_progress_counts_each_image_once(folder, tmp_path, monkeypatch):
     )
     trunk, told = next(iter(open_zoo(folder / "zoo.toml"))).load(), []
     with Feed(images) as feed:
-        for work in plan.missing("one"):
-            compute_shard(plan, trunk, feed, work, told.append)
+        compute_shards(plan, trunk, feed, plan.missing("one"), told.append)
     assert sum(told) == 10
     assert min(told) < 0 or len(told) > 3
     assert plan.missing("one") == []

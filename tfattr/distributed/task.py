@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tfattr.distributed import WorkersError
 from tfattr.distributed.saved import trunk_folder, write_note
-from tfattr.runs.shard import Plan, Work, compute_shard
+from tfattr.runs.shard import Plan, Work, compute_shards
 from tfattr.runs.timing import Stopwatch
 
 if TYPE_CHECKING:
@@ -54,19 +54,21 @@ def perform(task: Task, plan: Plan, feed: Feed) -> None:
     Raises:
         WorkersError: the run was ended meanwhile.
         ModelFileError: the saved trunk cannot be read here.
-        RecordsError, ProbeError, SettingsError: see :func:`tfattr.runs.shard.compute_shard`.
+        RecordsError, ProbeError, SettingsError: see :func:`tfattr.runs.shard.compute_shards`.
     """
     home = trunk_folder(plan.out, task.model)
     with _one_at_a_time:
         with Stopwatch() as loading:
             trunk = _trunk(str(home), task.graph)
-        images, waited = 0, feed.waited
+        works, waited = list(_lacking(plan, task)), feed.waited
+        images = sum(len(plan.layout.span(work.shard)) for work in works)
+
+        def check() -> None:
+            if not home.is_dir():
+                raise WorkersError(f"{plan.out}: the run was ended; {task.model} is left as it is.")
+
         with Stopwatch() as watch:
-            for work in _lacking(plan, task):
-                if not home.is_dir():
-                    raise WorkersError(f"{plan.out}: the run was ended; {task.model} is left as it is.")
-                compute_shard(plan, trunk, feed, work)
-                images += len(plan.layout.span(work.shard))
+            compute_shards(plan, trunk, feed, works, check=check)
         if images:
             amounts = {
                 "images": images,

@@ -159,6 +159,8 @@ def _to_rgb(image: Image.Image, name: str | os.PathLike[str], exif: str) -> np.n
         raise UnreadablePhotoError(name, f"holds {width} x {height} pixels, expected at least one")
     orientation = image.getexif().get(ExifTags.Base.Orientation) if exif == "upright" else 1
     turned = orientation in (5, 6, 7, 8)
+    if image.mode == "RGB" and orientation in (None, 1) and width * height <= _STRIP:
+        return np.asarray(image)  # most photographs: as they are, without further copies
     photo = np.empty((width, height, 3) if turned else (height, width, 3), np.uint8)
     stored = _as_stored(photo, orientation)
     rows = max(_STRIP // width, 1)

@@ -27,8 +27,9 @@ from tfattr.runs.lock import locked
 from tfattr.runs.pictures import PREVIEWS_NAME, save_previews
 from tfattr.runs.readback import read_back, say_odd
 from tfattr.runs.repair import remove_damaged, set_aside_unreadable_manifest
-from tfattr.runs.shard import Plan, RecordSettings, Work, compute_shard
+from tfattr.runs.shard import Plan, RecordSettings, Work, compute_shards
 from tfattr.runs.timing import Stopwatch, add_model
+from tfattr.runs.writing import Behind
 from tfattr.zoo.loading import warn_stretched
 from tfattr.zoo.spec import ModelSpec
 
@@ -54,20 +55,22 @@ class LocalRunner:
 
     def __init__(self, plan: Plan, survey: ProbeSurvey, bar: tqdm) -> None:
         self._plan, self._bar = plan, bar
-        self._feed = Feed(survey.images)
+        self._feed, self._behind = Feed(survey.images), Behind()
 
     def __enter__(self) -> LocalRunner:
         self._feed.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._feed.__exit__(*error)
+        try:
+            self._behind.__exit__(*error)
+        finally:
+            self._feed.__exit__(*error)
 
     def submit(self, trunk: Trunk, works: list[Work]) -> None:
         self._feed.waited = 0.0
         with Stopwatch() as watch:
-            for work in works:
-                compute_shard(self._plan, trunk, self._feed, work, self._bar.update)
+            compute_shards(self._plan, trunk, self._feed, works, self._bar.update, self._behind)
         add_model(
             self._plan.out,
             trunk.name,

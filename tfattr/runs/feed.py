@@ -6,11 +6,14 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +22,8 @@ from tfattr.trunk.preprocessing import Preprocessing
 
 _PIXELS_PER_BATCH = 8 * 224 * 224
 _LARGEST_BATCH = 32
+_MOST_WORKERS = 16
+_PART = 8  # images that one thread makes at a time
 _ROOM = 8 << 30  # bytes of scratch space at most, and at most a quarter of what is free
 
 
@@ -37,17 +42,18 @@ class Feed:
 
     Args:
         images: the run's readable probe images, in order.
-        workers: threads that make batches ahead.
+        workers: threads that make batches ahead; None takes one a core, 16 at most.
         shared: False makes them anew each time (nothing on disk).
 
     Attributes:
         waited: seconds that consumers have spent waiting for a batch.
     """
 
-    def __init__(self, images: Sequence[ProbeImage], workers: int = 2, shared: bool = True) -> None:
+    def __init__(self, images: Sequence[ProbeImage], workers: int | None = None, shared: bool = True) -> None:
         self.images = tuple(images)
         self.waited = 0.0
-        self._workers, self._shared = workers, shared
+        self._workers = workers or min(os.cpu_count() or 1, _MOST_WORKERS)
+        self._shared = shared
         self._kept: dict[Preprocessing, _Kept] = {}
         self._room = 0
 
@@ -66,31 +72,66 @@ class Feed:
             kept.close()
         self._kept = {}
 
-    def batches(self, preprocessing: Preprocessing, span: range, size: int) -> Iterator[np.ndarray]:
-        """Images ``span`` in order, at most two batches ready: float32 ``[n, H, W, C]`` with ``n <= size``.
+    def batches(
+        self,
+        preprocessing: Preprocessing,
+        spans: range | Iterable[range],
+        size: int,
+        convert: Callable[[np.ndarray], Any] = lambda batch: batch,
+    ) -> Iterator[Any]:
+        """Images ``spans`` in order, float32 ``[n, H, W, C]`` with ``n <= size``; no batch reaches into two spans.
+
+        Some batches are made ahead, in parts, by threads of this feed; ``convert`` is called there too.
 
         Raises:
             ProbeError: an image that was readable before no longer is.
         """
         kept = self._keeping(preprocessing)
-        chunks = iter(
-            [range(start, min(start + size, span.stop)) for start in range(span.start, span.stop, size)]
+        chunks = (
+            range(start, min(start + size, span.stop))
+            for span in ([spans] if isinstance(spans, range) else spans)
+            for start in range(span.start, span.stop, size)
         )
-        waiting: deque = deque(
-            self._pool.submit(self._make, preprocessing, kept, one) for one in islice(chunks, 2)
+        ahead = max(2, _PART * self._workers // size + 1)
+        waiting: deque[Future] = deque(
+            self._begin(preprocessing, kept, one, convert) for one in islice(chunks, ahead)
         )
         try:
             while waiting:
                 started = time.perf_counter()
                 batch = waiting.popleft().result()
                 self.waited += time.perf_counter() - started
-                waiting.extend(
-                    self._pool.submit(self._make, preprocessing, kept, one) for one in islice(chunks, 1)
-                )
+                waiting.extend(self._begin(preprocessing, kept, one, convert) for one in islice(chunks, 1))
                 yield batch
         finally:
             for future in waiting:
                 future.cancel()
+
+    def _begin(
+        self, preprocessing: Preprocessing, kept: _Kept | None, chunk: range, convert: Callable
+    ) -> Future:
+        """A batch in the making; parts of a cancelled or failed one are not begun."""
+        batch = np.empty((len(chunk), *preprocessing.size, preprocessing.channels), np.float32)
+        parts = [chunk[start : start + _PART] for start in range(0, len(chunk), _PART)]
+        made, left, lock = Future(), [len(parts)], threading.Lock()
+
+        def make(part: range) -> None:
+            if made.done():
+                return
+            try:
+                start = part.start - chunk.start
+                self._make(preprocessing, kept, part, batch[start : start + len(part)])
+                with lock:
+                    left[0] -= 1
+                    last = not left[0]
+                if last:
+                    _settle(made, convert(batch), None)
+            except BaseException as error:
+                _settle(made, None, error)
+
+        for part in parts:
+            self._pool.submit(make, part)
+        return made
 
     def _keeping(self, preprocessing: Preprocessing) -> _Kept | None:
         """Where images of this preprocessing are kept; None where there is no room for all of them."""
@@ -107,16 +148,16 @@ class Feed:
             self._room -= needed
         return self._kept[preprocessing]
 
-    def _make(self, preprocessing: Preprocessing, kept: _Kept | None, chunk: range) -> np.ndarray:
+    def _make(
+        self, preprocessing: Preprocessing, kept: _Kept | None, chunk: range, batch: np.ndarray
+    ) -> None:
         if kept is not None:
             try:
-                found = kept.read(chunk)
+                if kept.read(chunk, batch):
+                    return
             except OSError as error:
                 self._give_up(error)
-                found = None
-            if found is not None:
-                return found
-        batch = preprocessing(
+        batch[...] = preprocessing(
             [read_photo(self.images[index].path, exif=self.images[index].exif) for index in chunk]
         )
         if kept is not None and self._room >= 0:
@@ -124,7 +165,6 @@ class Feed:
                 kept.write(chunk, batch)
             except OSError as error:
                 self._give_up(error)
-        return batch
 
     def _give_up(self, error: OSError) -> None:
         """Goes on without scratch space; what was kept whole is still used."""
@@ -134,6 +174,12 @@ class Feed:
                 "no scratch space for preprocessed images (%s; TMPDIR moves it): each model's are made anew",
                 error.strerror or error,
             )
+
+
+def _settle(future: Future, result: Any, error: BaseException | None) -> None:
+    """Sets what a future gives, unless it was cancelled or has failed meanwhile."""
+    with suppress(InvalidStateError):
+        future.set_result(result) if error is None else future.set_exception(error)
 
 
 class _Kept:
@@ -148,17 +194,17 @@ class _Kept:
     def close(self) -> None:
         self._file.close()
 
-    def read(self, chunk: range) -> np.ndarray | None:
-        """float32 ``[n, H, W, C]``, or None if one of the images is not there."""
+    def read(self, chunk: range, batch: np.ndarray) -> bool:
+        """Fills ``batch``, float32 ``[n, H, W, C]``; False if one of the images is not there."""
         if not self._there[chunk.start : chunk.stop].all():
-            return None
-        wanted, data = self._bytes * len(chunk), bytearray()
-        while len(data) < wanted:
-            part = os.pread(self._file.fileno(), wanted - len(data), self._bytes * chunk.start + len(data))
+            return False
+        data, done = memoryview(batch).cast("B"), 0
+        while done < len(data):
+            part = os.preadv(self._file.fileno(), [data[done:]], self._bytes * chunk.start + done)
             if not part:
                 raise OSError("the scratch file ends early")
-            data += part
-        return np.frombuffer(data, np.float32).reshape(len(chunk), *self._shape)
+            done += part
+        return True
 
     def write(self, chunk: range, batch: np.ndarray) -> None:
         data = memoryview(np.ascontiguousarray(batch, np.float32)).cast("B")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tfattr.attribution.storage import MOST_VALUES, attributions_for_storage
 from tfattr.errors import SettingsError
 from tfattr.records import (
     IMAGES_PER_SHARD,
+    REPRESENTATION,
     ShardLayout,
     ShardWriter,
     describe_trunk,
@@ -23,6 +25,7 @@ from tfattr.records import (
     representation_directory,
 )
 from tfattr.runs.feed import Feed, default_batch_size
+from tfattr.runs.writing import Behind
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
@@ -98,12 +101,27 @@ class Plan:
         return [work for work in works if work.methods or work.representation]
 
 
-def compute_shard(
-    plan: Plan, trunk: Trunk, feed: Feed, work: Work, progress: Callable[[int], Any] | None = None
+def compute_shards(
+    plan: Plan,
+    trunk: Trunk,
+    feed: Feed,
+    works: Iterable[Work],
+    progress: Callable[[int], Any] | None = None,
+    behind: Behind | None = None,
+    check: Callable[[], Any] | None = None,
 ) -> None:
-    """Write what ``work`` names, whole or not at all.
+    """Write what the works name, each whole or not at all.
 
-    Where a batch does not fit into the device's memory, it is halved and the shard begun again.
+    This thread feeds the device and does nothing else: images are decoded ahead of it and records written behind
+    it. Where a batch does not fit into the device's memory, it is halved and its shard begun again.
+
+    Args:
+        plan, trunk: what is computed.
+        feed: the probe images.
+        works: shards of this model, in order.
+        progress: called with the number of images that were computed, negative where they have to be again.
+        behind: writes the shards, and may go on after this returns; None waits until all are written.
+        check: called before each shard; an error that it raises ends the work.
 
     Raises:
         RecordsError: the disk refuses.
@@ -114,68 +132,80 @@ def compute_shard(
 
     size = plan.batch_size or default_batch_size(trunk.preprocessing.size)
     size = trunk.once(("batch size",), lambda: [size])  # a list, to remember what fits this trunk
-    while True:
-        try:
-            return _write(plan, trunk, feed, work, size[0], progress)
-        except tf.errors.ResourceExhaustedError as error:
-            if size[0] == 1:
-                raise SettingsError(
-                    f"{trunk.name}: one image of {trunk.preprocessing.size[0]} x {trunk.preprocessing.size[1]} does not "
-                    "fit into the device's memory; use a larger device, or the CPU (CUDA_VISIBLE_DEVICES=-1)."
-                ) from error
-            size[0] //= 2
-            logging.getLogger("tfattr").warning(
-                "%s: out of memory; going on with %d images at a time", trunk.name, size[0]
-            )
-
-
-def _write(
-    plan: Plan, trunk: Trunk, feed: Feed, work: Work, size: int, progress: Callable[[int], Any] | None
-) -> None:
-    layout, homes, ids = plan.layout, plan.homes(trunk.name), plan.ids
-    model = identity(describe_trunk(trunk))
-    wanted = dataclasses.replace(plan.attribution, methods=work.methods) if work.methods else None
-    done = 0
+    left = deque(works)
     with contextlib.ExitStack() as stack:
-        writers = {
-            method: stack.enter_context(
-                ShardWriter(
-                    homes[method],
-                    layout,
-                    work.shard,
-                    ids,
-                    channels=plan.records.channels,
-                    dtype=plan.records.dtype,
-                    origin=origin(plan.run, trunk.name, model, method),
+        behind = behind or stack.enter_context(Behind())
+        while left:
+            try:
+                _compute(plan, trunk, feed, left, size[0], progress, behind, check)
+            except tf.errors.ResourceExhaustedError as error:
+                if size[0] == 1:
+                    raise SettingsError(
+                        f"{trunk.name}: one image of {trunk.preprocessing.size[0]} x {trunk.preprocessing.size[1]} does "
+                        "not fit into the device's memory; use a larger device, or the CPU (CUDA_VISIBLE_DEVICES=-1)."
+                    ) from error
+                size[0] //= 2
+                logging.getLogger("tfattr").warning(
+                    "%s: out of memory; going on with %d images at a time", trunk.name, size[0]
                 )
-            )
-            for method in work.methods
-        }
-        outputs = None
-        if work.representation:
-            home = representation_directory(plan.out, trunk.name)
-            mark = origin(plan.run, trunk.name, model)
-            outputs = stack.enter_context(
-                ShardWriter(home, layout, work.shard, ids, channels="all", dtype="float32", origin=mark)
-            )
-        try:
-            for batch in feed.batches(trunk.preprocessing, layout.span(work.shard), size):
-                maps, representation = attributions_for_storage(
-                    trunk,
-                    batch,
-                    wanted,
-                    channels=plan.records.channels,
-                    dtype=plan.records.dtype,
-                    most_values=MOST_VALUES if outputs is not None else None,
-                )
-                for method, found in maps.items():
-                    writers[method].add(found)
-                if outputs is not None:
-                    outputs.add(representation)
-                done += len(batch)
-                if progress is not None:
-                    progress(len(batch))
-        except BaseException:
-            if progress is not None:
-                progress(-done)
-            raise
+
+
+def _compute(
+    plan: Plan,
+    trunk: Trunk,
+    feed: Feed,
+    left: deque[Work],
+    size: int,
+    progress: Callable[[int], Any] | None,
+    behind: Behind,
+    check: Callable[[], Any] | None,
+) -> None:
+    """Computes the works that are left, taking away those that are handed over whole."""
+    import tensorflow as tf
+
+    spans = [plan.layout.span(work.shard) for work in left]
+    with contextlib.closing(feed.batches(trunk.preprocessing, spans, size, tf.convert_to_tensor)) as batches:
+        for span in spans:
+            if check is not None:
+                check()
+            work, done = left[0], 0
+            wanted = dataclasses.replace(plan.attribution, methods=work.methods) if work.methods else None
+            with behind.shard(_writers(plan, trunk, work)) as shard:
+                try:
+                    while done < len(span):
+                        batch = next(batches)
+                        maps, representation = attributions_for_storage(
+                            trunk,
+                            batch,
+                            wanted,
+                            channels=plan.records.channels,
+                            dtype=plan.records.dtype,
+                            most_values=MOST_VALUES if work.representation else None,
+                        )
+                        shard.put({**maps, REPRESENTATION: representation})
+                        done += len(batch)
+                        if progress is not None:
+                            progress(len(batch))
+                except BaseException:
+                    if progress is not None:
+                        progress(-done)
+                    raise
+            left.popleft()
+
+
+def _writers(plan: Plan, trunk: Trunk, work: Work) -> dict[str, ShardWriter]:
+    """A writer for each method of a work, and for representations, by REPRESENTATION."""
+    model, homes = identity(describe_trunk(trunk)), plan.homes(trunk.name)
+
+    def writer(home: Path, method: str, channels: str, dtype: str) -> ShardWriter:
+        mark = origin(plan.run, trunk.name, model, method)
+        return ShardWriter(
+            home, plan.layout, work.shard, plan.ids, channels=channels, dtype=dtype, origin=mark
+        )
+
+    stored = plan.records.channels, plan.records.dtype
+    writers = {method: writer(homes[method], method, *stored) for method in work.methods}
+    if work.representation:
+        home = representation_directory(plan.out, trunk.name)
+        writers[REPRESENTATION] = writer(home, REPRESENTATION, "all", "float32")
+    return writers

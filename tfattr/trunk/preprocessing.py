@@ -106,10 +106,11 @@ class Preprocessing:
         Raises:
             SettingsError: a photograph is not uint8 with three channels.
         """
-        batch = [self._one(np.asarray(photo)) for photo in photos]
-        if not batch:
-            return np.zeros((0, *self.size, self.channels), np.float32)
-        return np.stack(batch)
+        photos = [np.asarray(photo) for photo in photos]
+        batch = np.empty((len(photos), *self.size, self.channels), np.float32)
+        for row, photo in zip(batch, photos):
+            row[...] = self._one(photo)
+        return batch
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; :meth:`from_dict` reads them back."""
@@ -131,14 +132,14 @@ class Preprocessing:
             )
         image = self._fitted(photo)
         if self.clip is not None:
-            image = np.clip(image, *self.clip)
-        image = _to_range(_to_color(image, self.color).astype(np.float32), self.range)
+            np.clip(image, *self.clip, out=image)
+        image = _to_range(_to_color(image, self.color).astype(np.float32, copy=False), self.range)
         if self.mean:
-            image = image - np.array(self.mean, np.float32)
+            image -= np.array(self.mean, np.float32)
         if self.hole is not None:
             top, bottom, left, right = self.hole
             image[top:bottom, left:right] = 0.0
-        return np.ascontiguousarray(image, np.float32)
+        return image
 
     def resized(self, photo: np.ndarray) -> np.ndarray:
         """One photograph cropped and resized: uint8 ``[h, w, 3]`` to float32 ``[H, W, 3]`` in [0, 1]."""
@@ -165,10 +166,12 @@ def _integers(values: Sequence[int], count: int, field: str, form: str) -> tuple
 
 
 def _to_range(values: np.ndarray, name: str) -> np.ndarray:
+    """Values in [0, 1] in the range of this name, in place."""
     if name == "[-1,1]":
-        return values * 2.0 - 1.0
-    if name == "[0,255]":
-        return values * 255.0
+        values *= 2.0
+        values -= 1.0
+    elif name == "[0,255]":
+        values *= 255.0
     return values
 
 

@@ -95,7 +95,13 @@ def _around(have: Size, size: Size) -> Size:
 
 
 def _scaled(photo: np.ndarray, kernel: str) -> np.ndarray:
-    return photo / 255.0 if kernel == "skimage" else photo.astype(np.float32) / 255.0
+    return photo / 255.0 if kernel == "skimage" else _unit(photo.astype(np.float32))
+
+
+def _unit(image: np.ndarray) -> np.ndarray:
+    """Of [0, 255] to [0, 1], in place: fresh memory costs more than the arithmetic."""
+    image /= 255.0
+    return image
 
 
 def _resize(
@@ -113,7 +119,7 @@ def _resize(
         )
         box = (left * across, top * down, right, bottom)
         resized = Image.fromarray(photo).resize((width, height), _PILLOW[kernel], box)
-        return np.asarray(resized, np.float32) / 255.0
+        return _unit(np.array(resized, np.float32))
     rows = _taps(photo.shape[0], size[0], kernel, range(top, top + height))
     columns = _taps(photo.shape[1], size[1], kernel, range(left, left + width))
     image = np.zeros((height, width, photo.shape[2]))
