@@ -38,9 +38,7 @@ class Behind:
             if kind is None:
                 self.drain()
         finally:
-            for shard in self._shards:
-                shard.abandon()
-            self._pool.shutdown(wait=True)
+            self._pool.shutdown(wait=True)  # what was computed whole is written whole
 
     def drain(self) -> None:
         """Waits until every finished shard is on the disk; raises the first error."""
@@ -74,7 +72,6 @@ class _Shard:
         self._writers = writers
         self._waiting: queue.Queue = queue.Queue(_WAITING)
         self._open = threading.Event()
-        self._abandoned = False
         self._error: BaseException | None = None
 
     def put(self, batch: Mapping[Any, StoredMaps | np.ndarray]) -> None:
@@ -89,7 +86,6 @@ class _Shard:
 
     def abandon(self) -> None:
         """Ends without the shard; returns when its files are gone."""
-        self._abandoned = True
         self._waiting.put(_ABANDON)
         with suppress(Exception):
             self.future.result()
@@ -103,16 +99,17 @@ class _Shard:
                         stack.enter_context(writer)
                 finally:
                     self._open.set()
-                while (batch := self._waiting.get()) not in (_END, _ABANDON):
+                while (batch := self._waiting.get()) is not _END and batch is not _ABANDON:
                     for key, writer in self._writers.items():
                         writer.add(batch[key])
                 ended = True
-                if self._abandoned:
+                if batch is _ABANDON:
                     raise _AbandonedError
         except BaseException as error:
             self._error = error
             while not ended:  # so that whoever puts is never left waiting
-                ended = self._waiting.get() in (_END, _ABANDON)
+                batch = self._waiting.get()
+                ended = batch is _END or batch is _ABANDON
             raise
 
 
