@@ -39,20 +39,27 @@ def test_all_is_on_the_disk_at_the_end(tmp_path):
         np.testing.assert_array_equal(found, sign * MAPS)
 
 
+def interrupted(behind, folder, shard, error):
+    with behind.shard(writers(folder, shard)) as one:
+        one.put({"one": MAPS[:2], "two": MAPS[:2]})
+        raise error
+
+
 def test_an_error_of_the_computation_leaves_whole_shards_only(tmp_path):
-    with pytest.raises(KeyboardInterrupt), Behind() as behind:
-        put(behind, tmp_path, 0)
-        with behind.shard(writers(tmp_path, 1)) as one:
-            one.put({"one": MAPS[4:5], "two": MAPS[4:5]})
-            raise KeyboardInterrupt
+    def compute():
+        with Behind() as behind:
+            put(behind, tmp_path, 0)
+            interrupted(behind, tmp_path, 1, KeyboardInterrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        compute()
     assert files(tmp_path) == [LAYOUT.name(0)] * 2
 
 
 def test_a_shard_that_was_left_can_be_begun_again(tmp_path):
     with Behind() as behind:
-        with pytest.raises(MemoryError), behind.shard(writers(tmp_path, 0)) as one:
-            one.put({"one": MAPS[:2], "two": MAPS[:2]})
-            raise MemoryError
+        with pytest.raises(MemoryError):
+            interrupted(behind, tmp_path, 0, MemoryError)
         assert files(tmp_path) == []
         put(behind, tmp_path, 0)
     assert files(tmp_path) == [LAYOUT.name(0)] * 2
@@ -67,12 +74,16 @@ def test_a_writer_that_fails_ends_the_run(tmp_path, monkeypatch, count):
         failed.set()
         raise RecordsError("the disk is full")
 
+    def compute():
+        with Behind() as behind:
+            with behind.shard(writers(tmp_path, 0)) as one:
+                for _ in range(count):
+                    one.put({"one": MAPS[:1], "two": MAPS[:1]})
+            put(behind, tmp_path, 1)
+
     monkeypatch.setattr(ShardWriter, "add", refuse)
-    with pytest.raises(RecordsError, match="the disk is full"), Behind() as behind:
-        with behind.shard(writers(tmp_path, 0)) as one:
-            for _ in range(count):
-                one.put({"one": MAPS[:1], "two": MAPS[:1]})
-        put(behind, tmp_path, 1)
+    with pytest.raises(RecordsError, match="the disk is full"):
+        compute()
     assert failed.is_set()
     assert files(tmp_path) == []
 
