@@ -70,3 +70,72 @@ def test_files_and_commands_that_the_readme_names_exist():
     for command in set(re.findall(r"^ +tfattr ([a-z]+)|`tfattr ([a-z]+)", text, flags=re.M)):
         name = next(part for part in command if part)
         assert name in cli.commands, name
+
+
+PROGRAM = re.compile(
+    r"tfattr ([a-z-]+)|(benchmarks/\w+\.py|studies[/.][\w/.]+)|^\s*(pip|docker|pytest|git)\b"
+)
+
+
+def named_options(line: str) -> list[tuple[str, str]]:
+    """(program, option) of every option in the code of a line of Markdown.
+
+    An option that stands alone (`--grid`) goes with the first program that its line names, or with `tfattr run`.
+    """
+    codes = [line] if line.startswith("    ") else re.findall(r"`([^`]+)`", line)
+    codes = [code.split(" # ")[0] for code in codes]
+    matches = [PROGRAM.search(code) for code in codes]
+    programs = [
+        "" if match is None else f"tfattr {match[1]}" if match[1] else match[2] or match[3]
+        for match in matches
+    ]
+    usual = next(filter(None, programs), "tfattr run")
+    return [
+        (program or usual, option)
+        for code, program in zip(codes, programs)
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", code)
+    ]
+
+
+def test_every_option_of_the_documents_is_in_the_help_of_its_command():
+    import click
+
+    from tfattr.cli.main import cli
+
+    checked = set()
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):
+        fenced = False
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+            fenced ^= line.lstrip().startswith("```")
+            for program, option in named_options(f"    {line}" if fenced else line):
+                where = f"{page.name}:{number}: {program} {option}"
+                if program.startswith("tfattr "):
+                    command = cli.commands[program.split()[1]]
+                    text = command.get_help(click.Context(command, info_name=command.name))
+                elif program.startswith("benchmarks/"):
+                    text = (ROOT / program).read_text("utf-8")
+                else:
+                    continue
+                assert re.search(rf"{option}(?![a-z-])", text), where
+                checked.add((program, option))
+    assert len(checked) > 20
+    assert ("tfattr reproduce", "--no-controls") in checked
+    assert {program for program, _ in checked} >= {
+        "tfattr run",
+        "tfattr evaluate",
+        "tfattr fetch",
+        "tfattr verify",
+    }
+
+
+def test_options_are_found_with_their_command():
+    line = "| x `--draws` of `tfattr evaluate RUN`, `python benchmarks/kill.py --signal TERM`, `pip install --no-deps x` |"
+    assert named_options(line) == [
+        ("tfattr evaluate", "--draws"),
+        ("benchmarks/kill.py", "--signal"),
+        ("pip", "--no-deps"),
+    ]
+    assert named_options("    tfattr run zoo.toml --probe photos/  # not --this") == [
+        ("tfattr run", "--probe")
+    ]
+    assert named_options("say `--grid`") == [("tfattr run", "--grid")]
