@@ -28,7 +28,7 @@ else:
             f"`pip install tf-keras~={tf.__version__.rsplit('.', 1)[0]}.0`."
         ) from error
 
-__all__ = ["keras", "keras_3", "keras_of", "saved_by"]
+__all__ = ["keras", "keras_3", "keras_of", "saved_by", "sublayers"]
 
 
 def keras_3() -> ModuleType | None:
@@ -61,3 +61,11 @@ def saved_by(path: str) -> str | None:
             return found.decode() if isinstance(found, bytes) else str(found)
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
         return None  # a folder, or damaged: loading it says what is wrong
+
+
+def sublayers(layer: Any) -> list[Any]:
+    """The layers that a layer or model is directly made of, in order; wrappers and attributes included."""
+    find = getattr(layer, "_flatten_layers", None)  # legacy and Keras 3; Layer has no public way
+    if find is not None:
+        return list(find(recursive=False, include_self=False))
+    return list(getattr(layer, "layers", ()))

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -104,18 +105,75 @@ def restore(graph_def: g.GraphDef, prefix: str) -> g.GraphDef:
 
 
 def freeze(graph_def: g.GraphDef, read: Callable[[g.NodeDef], np.ndarray]) -> g.GraphDef:
-    """The graph with every variable node replaced by a constant of the value that ``read(node)`` gives."""
+    """The graph with every variable node replaced by a constant of the value that ``read(node)`` gives.
+
+    What reads a variable by its handle (``ReadVariableOp``, ``ResourceGather``, ``VariableShape``) works on the constant.
+    """
     handles = {node.name for node in graph_def.node if node.op == "VarHandleOp"}
+    for node in g.ordered(graph_def):  # a handle may be handed on
+        if node.op == "Identity" and g.split(node.input[0])[0] in handles:
+            handles.add(node.name)
     result = g.GraphDef(versions=graph_def.versions, library=graph_def.library)
     for node in graph_def.node:
         if _is_variable(node):
             result.node.add().CopyFrom(g.constant(node.name, read(node)))
-        elif node.op == "ReadVariableOp" and g.split(node.input[0])[0] in handles:
-            copy = result.node.add(name=node.name, op="Identity", input=[node.input[0]])
+            continue
+        copy = result.node.add()
+        if not node.input or g.split(node.input[0])[0] not in handles or node.op not in _BY_HANDLE:
+            copy.CopyFrom(node)
+            if node.name in handles:
+                copy.attr["T"].type = _handle_type(node, g.nodes_by_name(graph_def))
+            continue
+        copy.name, copy.op = node.name, _BY_HANDLE[node.op]
+        copy.input.extend(node.input)
+        if node.op == "ReadVariableOp":
             copy.attr["T"].type = node.attr["dtype"].type
+        elif node.op == "VariableShape":
+            copy.attr["T"].type = _handle_type(node, g.nodes_by_name(graph_def))
+            copy.attr["out_type"].CopyFrom(node.attr["out_type"])
         else:
-            result.node.add().CopyFrom(node)
+            axis = result.node.add()
+            axis.CopyFrom(g.constant(f"{node.name}/axis", np.int32(node.attr["batch_dims"].i)))
+            copy.input.append(axis.name)
+            copy.attr["Tparams"].type, copy.attr["Taxis"].type = (
+                node.attr["dtype"].type,
+                axis.attr["dtype"].type,
+            )
+            copy.attr["Tindices"].CopyFrom(node.attr["Tindices"])
+            copy.attr["batch_dims"].CopyFrom(node.attr["batch_dims"])
     return result
+
+
+_BY_HANDLE = {"ReadVariableOp": "Identity", "ResourceGather": "GatherV2", "VariableShape": "Shape"}
+
+
+def _handle_type(node: g.NodeDef, nodes: dict[str, g.NodeDef]) -> int:
+    while node.op != "VarHandleOp":
+        node = nodes[g.split(node.input[0])[0]]
+    return node.attr["dtype"].type
+
+
+def captured(function: Any) -> tuple[g.GraphDef, Callable[[g.GraphDef], g.GraphDef]]:
+    """The graph of a concrete function of TF 2, and what puts its variables' values in.
+
+    Variables that the function captures become ``VarHandleOp`` nodes and other captured tensors constants; tables and
+    other resources stay placeholders, which matter only where the representation needs them.
+    """
+    graph_def = function.graph.as_graph_def()
+    variables = {id(variable.handle): variable for variable in function.graph.variables}
+    given = list(function.captured_inputs)
+    inside = function.inputs[len(function.inputs) - len(given) :]
+    values, new = {}, {}
+    for tensor, placeholder in zip(given, inside):
+        name = placeholder.op.name
+        if id(tensor) in variables:
+            variable = values[name] = variables[id(tensor)]
+            handle = new[name] = g.NodeDef(name=name, op="VarHandleOp")
+            handle.attr["dtype"].type = variable.dtype.base_dtype.as_datatype_enum
+            handle.attr["shape"].shape.CopyFrom(variable.shape.as_proto())
+        elif tensor.dtype not in (tf.resource, tf.variant):
+            new[name] = g.constant(name, np.asarray(tensor))
+    return g.replaced(graph_def, new), lambda kept: freeze(kept, lambda node: np.asarray(values[node.name]))
 
 
 def _require_data(prefix: str) -> None:

@@ -6,18 +6,21 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from tfattr.errors import ModelFileError, TfattrError
+from tfattr.errors import GraphError, ModelFileError, TfattrError
 from tfattr.trunk import graph as g
 
 _LONGEST = 2000  # characters: names in a hostile graph can be of any length
 
 
 @contextlib.contextmanager
-def one_sentence(where: str) -> Iterator[None]:
+def one_sentence(where: str, converting: bool = False) -> Iterator[None]:
     """Errors of any class from a damaged or hostile file leave as a TfattrError of one line that names it.
 
+    ``converting``: the file has been read, and its graph is being made into a trunk; what fails then may be a limit of
+    ours and is said as such.
+
     Raises:
-        ModelFileError: in place of an error of another class; the first cause stays chained (``--debug`` shows it).
+        ModelFileError, GraphError: in place of an error of another class; the first cause stays chained (``--debug`` shows it).
     """
     try:
         yield
@@ -34,6 +37,11 @@ def one_sentence(where: str) -> Iterator[None]:
         Exception
     ) as error:  # a damaged file makes TensorFlow, Keras, HDF5 and protobuf raise nearly anything
         reason = _line(f"{type(error).__name__}: {g.reason(error)}")[:300].rstrip(". :")
+        if converting:
+            raise GraphError(
+                f"{where}: the graph could not be converted to a trunk ({reason}); if TensorFlow itself runs the model, this "
+                "is a limit of tfattr: name an output before that operation, and report it."
+            ) from error
         raise ModelFileError(
             f"{where}: the file cannot be used as a model ({reason}); it is damaged, or made for something else: "
             "fetch, copy or export it again."

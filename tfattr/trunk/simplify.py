@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tfattr.errors import GraphError
 from tfattr.trunk import graph as g
+from tfattr.trunk import sizes
 
 _SWITCH, _MERGE = ("Switch", "RefSwitch"), ("Merge", "RefMerge")
 _PASS_THROUGH = ("Identity", "CheckNumerics", "PlaceholderWithDefault", "Snapshot", "EnsureShape")
-_SHAPE_OPS = ("Shape", "ShapeN", "Size", "Rank")
 _RANDOM_PREFIXES = (
     "Random",
     "StatelessRandom",
@@ -115,24 +115,40 @@ def normalise(graph_def: g.GraphDef, where: str) -> g.GraphDef:
         ) from error
 
 
-def resolve_branches(graph_def: g.GraphDef, output: str, where: str) -> g.GraphDef:
-    """Switch and Merge nodes whose predicate is a constant (``is_training``) are decided now."""
-    order = g.ordered(graph_def, where)
-    switches = [node for node in order if node.op in _SWITCH]
-    if not switches:
-        return graph_def
-    varying = g.dependents(order, [node.name for node in order if node.op == "Placeholder"])
-    predicates = sorted({node.input[1] for node in switches})
-    fixed = [ref for ref in predicates if g.split(ref)[0] not in varying]
-    values = dict(zip(fixed, g.run(g.prune(graph_def, [g.split(ref)[0] for ref in fixed]), fixed, {})))
+def resolve_branches(graph_def: g.GraphDef, output: str, shape: Sequence[int], where: str) -> g.GraphDef:
+    """Switch and Merge nodes whose predicate is a constant (``is_training``) or follows from the input's size are decided."""
+    while True:
+        order = g.ordered(graph_def, where)
+        switches = [node for node in order if node.op in _SWITCH]
+        if not switches:
+            return graph_def
+        values: dict[str, bool] = {}
+        for ref in sorted({node.input[1] for node in switches}):
+            needed = g.prune(graph_def, [g.split(ref)[0]])
+            if any(node.op in (*_SWITCH, *_MERGE) for node in needed.node):
+                continue  # decided once the branches before it are
+            value = sizes.from_sizes(needed, ref, shape)
+            if value is not None:
+                values[ref] = bool(value)
+        if not values:
+            return graph_def  # chosen by the data: both branches stay
+        graph_def = _decided(graph_def, order, values, output, where)
 
+
+def _decided(
+    graph_def: g.GraphDef,
+    order: Sequence[g.NodeDef],
+    values: Mapping[str, bool],
+    output: str,
+    where: str,
+) -> g.GraphDef:
     redirect: dict[str, str] = {}
     dead: set[str] = set()  # tensors that no decided branch computes
     gone: set[str] = set()
     for node in order:
         inputs = [g.join(*g.split(ref)) for ref in node.input]
         if node.op in _SWITCH and node.input[1] in values:
-            taken = int(bool(values[node.input[1]]))
+            taken = int(values[node.input[1]])
             redirect[g.join(node.name, taken)] = inputs[0]
             dead.add(g.join(node.name, 1 - taken))
             if inputs[0] in dead:
@@ -207,12 +223,7 @@ def fix_shapes(graph_def: g.GraphDef, output: str, shape: Sequence[int], where: 
     """
     order = g.ordered(graph_def, where)
     placeholder = next(node.name for node in order if node.op == "Placeholder")
-    by_value = {placeholder}
-    for node in order:
-        if node.op not in _SHAPE_OPS and any(g.split(ref)[0] in by_value for ref in node.input):
-            by_value.add(node.name)
-    shapes = [node.name for node in order if node.op in _SHAPE_OPS and g.split(node.input[0])[0] in by_value]
-    by_shape = g.dependents(order, shapes) - by_value
+    by_value, by_shape = sizes.by_value_and_by_size(order)
     uses = sorted(
         {
             (g.join(*g.split(ref)), node.op)

@@ -1,9 +1,9 @@
-"""Trunks from the files of TensorFlow 1: frozen graphs, checkpoints with or without a meta graph."""
+"""The files of TensorFlow 1: frozen graphs, checkpoints with or without a meta graph."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,63 +13,29 @@ from google.protobuf import message, text_format
 from tfattr.errors import GraphError, ModelFileError
 from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
-from tfattr.trunk.assemble import assemble
 from tfattr.trunk.guard import one_sentence
+from tfattr.trunk.opened import Opened
 from tfattr.trunk.preprocessing import Preprocessing
 
 
-def from_frozen_graph(
-    cls: type,
-    path: str | os.PathLike[str],
-    input: str,
-    output: str,
-    preprocessing: Preprocessing,
-    name: str | None,
-    *,
-    feed: Mapping[str, object] | None,
-    fold_batch_norm: bool,
-    trust: bool,
-) -> Any:
+def read_frozen_graph(
+    path: str | os.PathLike[str], frame: Preprocessing, trust: bool, *, input: str, output: str
+) -> Opened:
     """See :meth:`tfattr.trunk.Trunk.from_frozen_graph`.
 
     Raises:
-        ModelFileError: the file is missing, cut short or no GraphDef, or touches files (and ``trust`` is not given).
-        GraphError: a tensor is not there or the graph cannot be cut.
+        ModelFileError: the file is missing, cut short or no GraphDef.
     """
     path = os.fspath(path)
     with one_sentence(path):
-        plain = assemble(
-            read_graph(path),
-            input,
-            output,
-            (*preprocessing.size, preprocessing.channels),
-            preprocessing.bounds,
-            path,
-            feed=feed,
-            fold_batch_norm=fold_batch_norm,
-            trust=trust,
-        )
-    digest = freeze.sha256([path])
-    return cls(
-        name or Path(path).stem,
-        plain,
-        preprocessing,
-        {"source": "frozen_graph", "path": path, "weights_sha256": digest},
-    )
+        graph_def = read_graph(path)
+    provenance = {"source": "frozen_graph", "path": path, "weights_sha256": freeze.sha256([path])}
+    return Opened(graph_def, input, output, path, Path(path).stem, provenance)
 
 
-def from_meta_graph(
-    cls: type,
-    prefix: str | os.PathLike[str],
-    input: str,
-    output: str,
-    preprocessing: Preprocessing,
-    name: str | None,
-    *,
-    feed: Mapping[str, object] | None,
-    fold_batch_norm: bool,
-    trust: bool,
-) -> Any:
+def read_training_graph(
+    prefix: str | os.PathLike[str], frame: Preprocessing, trust: bool, *, input: str, output: str
+) -> Opened:
     """See :meth:`tfattr.trunk.Trunk.from_meta_graph`.
 
     Only what lies between ``input`` and ``output`` is looked at: queues, losses and optimisers of the
@@ -77,39 +43,23 @@ def from_meta_graph(
     ``Variable`` op too) are read by name.
 
     Raises:
-        ModelFileError: the ``.meta`` or the checkpoint is missing, damaged, or they do not belong together, or the
-            graph touches files (and ``trust`` is not given).
-        GraphError: a tensor is not there or the graph cannot be cut.
+        ModelFileError: the ``.meta`` or the checkpoint is missing, damaged, or they do not belong together.
     """
     prefix = os.fspath(prefix)
     prefix = prefix[: -len(".meta")] if prefix.endswith(".meta") else prefix
     with one_sentence(prefix):
-        plain = assemble(
-            read_meta_graph(prefix + ".meta"),
-            input,
-            output,
-            (*preprocessing.size, preprocessing.channels),
-            preprocessing.bounds,
-            prefix,
-            feed=feed,
-            restore=lambda graph_def: freeze.restore(graph_def, prefix),
-            fold_batch_norm=fold_batch_norm,
-            trust=trust,
-        )
-    return cls(name or Path(prefix).name, plain, preprocessing, _provenance("meta_graph", prefix))
+        graph_def = read_meta_graph(prefix + ".meta")
+    return _with_checkpoint(graph_def, input, output, prefix, "meta_graph")
 
 
-def from_checkpoint(
-    cls: type,
+def read_checkpoint(
     prefix: str | os.PathLike[str],
-    build: Callable[[tf.Tensor], Any],
-    output: str | None,
-    preprocessing: Preprocessing,
-    name: str | None,
-    *,
-    fold_batch_norm: bool,
+    frame: Preprocessing,
     trust: bool,
-) -> Any:
+    *,
+    build: Callable[[tf.Tensor], Any],
+    output: str | None = None,
+) -> Opened:
     """See :meth:`tfattr.trunk.Trunk.from_checkpoint`.
 
     Raises:
@@ -117,24 +67,26 @@ def from_checkpoint(
         GraphError: ``output`` is no end point or tensor of the built graph.
     """
     prefix = os.fspath(prefix)
-    shape = (*preprocessing.size, preprocessing.channels)
     with one_sentence(prefix):
         freeze.open_checkpoint(prefix)  # a missing file is said before seconds go into building
     # Outside: the builder is the user's code, whose own errors are not the file's.
-    graph_def, input_name, output_name = build_graph(build, shape, output, prefix)
+    graph_def, input_name, output_name = build_graph(build, frame.model_shape, output, prefix)
+    return _with_checkpoint(graph_def, input_name, output_name, prefix, "checkpoint")
+
+
+def _with_checkpoint(graph_def: g.GraphDef, input: str, output: str, prefix: str, source: str) -> Opened:
     with one_sentence(prefix):
-        plain = assemble(
-            graph_def,
-            input_name,
-            output_name,
-            shape,
-            preprocessing.bounds,
-            prefix,
-            restore=lambda graph_def: freeze.restore(graph_def, prefix),
-            fold_batch_norm=fold_batch_norm,
-            trust=trust,
-        )
-    return cls(name or Path(prefix).name, plain, preprocessing, _provenance("checkpoint", prefix))
+        freeze.open_checkpoint(prefix)
+        digest = freeze.sha256(freeze.checkpoint_files(prefix))
+    return Opened(
+        graph_def,
+        input,
+        output,
+        prefix,
+        Path(prefix).name,
+        {"source": source, "path": prefix, "weights_sha256": digest},
+        lambda kept: freeze.restore(kept, prefix),
+    )
 
 
 def build_graph(
@@ -211,8 +163,3 @@ def _read(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror}); check the path.") from error
-
-
-def _provenance(source: str, prefix: str) -> dict[str, Any]:
-    files = freeze.checkpoint_files(prefix)
-    return {"source": source, "path": prefix, "weights_sha256": freeze.sha256(files)}

@@ -6,9 +6,9 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,13 @@ from tfattr.records.whole import whole_file
 from tfattr.trunk import graph as g
 from tfattr.trunk.assemble import Plain, check_plain
 from tfattr.trunk.guard import one_sentence
+from tfattr.trunk.loaders import open_trunk
 from tfattr.trunk.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from tfattr.trunk.loaders import Common
 
 _GRAPH_FILE, _CARD_FILE = "trunk.pb", "trunk.json"
 _FORMAT = 1
@@ -197,64 +203,21 @@ class Trunk:
         check_plain(plain, (*preprocessing.size, preprocessing.channels), os.fspath(directory), trust)
         return cls(str(card["name"]), plain, preprocessing, card["provenance"])
 
-    # The doors. Their modules are imported on use: each brings its own dependency. ``trust`` lets a file do what it is
-    # refused otherwise: run code (Lambda layers), or hold operations that read and write other files.
+    # The doors; what all of them take is explained at :class:`tfattr.trunk.loaders.Common`.
 
     @classmethod
     def from_frozen_graph(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        input: str,
-        output: str,
-        preprocessing: Preprocessing,
-        name: str | None = None,
-        feed: Mapping[str, object] | None = None,
-        fold_batch_norm: bool = True,
-        trust: bool = False,
+        cls, path: str | os.PathLike[str], *, input: str, output: str, **common: Unpack[Common]
     ) -> Trunk:
         """From a frozen GraphDef, binary ``.pb`` or text ``.pbtxt``. See :mod:`tfattr.trunk.tf1`."""
-        from tfattr.trunk import tf1
-
-        return tf1.from_frozen_graph(
-            cls,
-            path,
-            input,
-            output,
-            preprocessing,
-            name,
-            feed=feed,
-            fold_batch_norm=fold_batch_norm,
-            trust=trust,
-        )
+        return open_trunk(cls, "frozen_graph", path, input=input, output=output, **common)
 
     @classmethod
     def from_meta_graph(
-        cls,
-        prefix: str | os.PathLike[str],
-        *,
-        input: str,
-        output: str,
-        preprocessing: Preprocessing,
-        name: str | None = None,
-        feed: Mapping[str, object] | None = None,
-        fold_batch_norm: bool = True,
-        trust: bool = False,
+        cls, prefix: str | os.PathLike[str], *, input: str, output: str, **common: Unpack[Common]
     ) -> Trunk:
         """From a TF1 checkpoint with its own ``.meta``, training graphs included. See :mod:`tfattr.trunk.tf1`."""
-        from tfattr.trunk import tf1
-
-        return tf1.from_meta_graph(
-            cls,
-            prefix,
-            input,
-            output,
-            preprocessing,
-            name,
-            feed=feed,
-            fold_batch_norm=fold_batch_norm,
-            trust=trust,
-        )
+        return open_trunk(cls, "meta_graph", prefix, input=input, output=output, **common)
 
     @classmethod
     def from_checkpoint(
@@ -263,10 +226,7 @@ class Trunk:
         *,
         build: Callable[[tf.Tensor], Any],
         output: str | None = None,
-        preprocessing: Preprocessing,
-        name: str | None = None,
-        fold_batch_norm: bool = True,
-        trust: bool = False,
+        **common: Unpack[Common],
     ) -> Trunk:
         """From a TF1 checkpoint, V1 or V2, by variable name into the graph that ``build`` makes.
 
@@ -276,11 +236,7 @@ class Trunk:
                 tf-slim's networks do.
             output: a key of ``end_points`` or a tensor name; None takes ``net``.
         """
-        from tfattr.trunk import tf1
-
-        return tf1.from_checkpoint(
-            cls, prefix, build, output, preprocessing, name, fold_batch_norm=fold_batch_norm, trust=trust
-        )
+        return open_trunk(cls, "checkpoint", prefix, build=build, output=output, **common)
 
     @classmethod
     def from_keras(
@@ -288,16 +244,30 @@ class Trunk:
         model: Any,
         *,
         layer: str | None = None,
-        preprocessing: Preprocessing,
-        name: str | None = None,
-        fold_batch_norm: bool = True,
-        trust: bool = False,
+        output: str | int | None = None,
+        input: str | None = None,
+        custom_objects: Mapping[str, Any] | None = None,
+        **common: Unpack[Common],
     ) -> Trunk:
-        """From a (legacy) Keras model or its saved file, cut at ``layer``'s output. See :mod:`tfattr.trunk.tf2`."""
-        from tfattr.trunk import tf2
+        """From a Keras model, legacy or Keras 3, of any kind, or its saved file (``.h5``, ``.keras``, folder).
 
-        return tf2.from_keras(
-            cls, model, layer, preprocessing, name, fold_batch_norm=fold_batch_norm, trust=trust
+        Args:
+            layer: whose output is the representation: its name or path (``"backbone/conv5"``), and which of its calls
+                if it is called several times (``"shared:1"``); None takes the model's output.
+            output: which output of the model (or of the layer), by key, name or position; without ``layer`` also the
+                name of a layer.
+            input: the image input of a model with several.
+            custom_objects: layers and functions of yours that a saved model names.
+        """
+        return open_trunk(
+            cls,
+            "keras",
+            model,
+            layer=layer,
+            output=output,
+            input=input,
+            custom_objects=custom_objects,
+            **common,
         )
 
     @classmethod
@@ -305,27 +275,22 @@ class Trunk:
         cls,
         path: str | os.PathLike[str],
         *,
-        output: str | None = None,
+        output: str | int | None = None,
         input: str | None = None,
-        signature: str = "serving_default",
-        preprocessing: Preprocessing,
-        name: str | None = None,
-        fold_batch_norm: bool = True,
-        trust: bool = False,
+        signature: str | None = None,
+        tags: Sequence[str] | None = None,
+        **common: Unpack[Common],
     ) -> Trunk:
-        """From a SavedModel's signature; ``output`` is one of its outputs or a tensor name. See :mod:`tfattr.trunk.tf2`."""
-        from tfattr.trunk import tf2
+        """From a SavedModel of TF 1 or 2.
 
-        return tf2.from_saved_model(
-            cls,
-            path,
-            input,
-            output,
-            signature,
-            preprocessing,
-            name,
-            fold_batch_norm=fold_batch_norm,
-            trust=trust,
+        Args:
+            output: one of the signature's outputs, its position, or a tensor name.
+            input: the image argument of a signature with several, or a tensor name.
+            signature: a signature or saved function; None takes ``serving_default``, the only one, or calls the model.
+            tags: which of its graphs; None takes the one for serving, the only one, or the one without tags.
+        """
+        return open_trunk(
+            cls, "saved_model", path, output=output, input=input, signature=signature, tags=tags, **common
         )
 
     @classmethod
@@ -333,17 +298,15 @@ class Trunk:
         cls,
         handle: str | os.PathLike[str],
         *,
-        output: str | None = None,
-        preprocessing: Preprocessing,
-        name: str | None = None,
-        fold_batch_norm: bool = True,
-        trust: bool = False,
+        output: str | int | None = None,
+        input: str | None = None,
+        signature: str | None = None,
+        tags: Sequence[str] | None = None,
+        **common: Unpack[Common],
     ) -> Trunk:
-        """From a TensorFlow Hub module, by path or URL. See :mod:`tfattr.trunk.tf2`."""
-        from tfattr.trunk import tf2
-
-        return tf2.from_hub(
-            cls, handle, output, preprocessing, name, fold_batch_norm=fold_batch_norm, trust=trust
+        """From a TensorFlow Hub module, by path or URL; options as :meth:`from_saved_model`."""
+        return open_trunk(
+            cls, "hub", handle, output=output, input=input, signature=signature, tags=tags, **common
         )
 
 

@@ -1,0 +1,171 @@
+"""The doors: which reader takes which file, and the one way from what it read to a Trunk."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from tfattr.errors import ModelFileError, SettingsError
+from tfattr.trunk.assemble import assemble
+from tfattr.trunk.guard import one_sentence
+from tfattr.trunk.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from typing_extensions import Required
+
+    from tfattr.trunk.trunk import Trunk
+
+# Each reader's module is imported on use: it brings its own dependency.
+_READERS = {
+    "frozen_graph": ("tf1", "read_frozen_graph"),
+    "meta_graph": ("tf1", "read_training_graph"),
+    "checkpoint": ("tf1", "read_checkpoint"),
+    "keras": ("keras_model", "read_keras"),
+    "saved_model": ("saved_model", "read_saved_model"),
+    "hub": ("saved_model", "read_hub"),
+    "callable": ("saved_model", "read_callable"),
+}
+# What each door takes beside the keys of Common, in zoo files too.
+OPTIONS = {
+    "frozen_graph": ("input", "output"),
+    "meta_graph": ("input", "output"),
+    "checkpoint": ("build", "output"),
+    "keras": ("layer", "output", "input", "custom_objects"),
+    "saved_model": ("output", "input", "signature", "tags"),
+    "hub": ("output", "input", "signature", "tags"),
+    "callable": ("output",),
+    "trunk": (),
+}
+
+
+class Common(TypedDict, total=False):
+    """What every door takes.
+
+    ``preprocessing``: how photographs are fed, the size included. ``name``: of the model; None takes the file's.
+    ``feed``: values of further inputs and placeholders by name. ``fold_batch_norm``: constants of batch norm go into
+    the convolutions. ``trust``: the file may do what it is refused otherwise: run code (Lambda layers), or hold
+    operations that read and write other files.
+    """
+
+    preprocessing: Required[Preprocessing]
+    name: str | None
+    feed: Mapping[str, object] | None
+    fold_batch_norm: bool
+    trust: bool
+
+
+def open_trunk(
+    cls: type[Trunk],
+    source: str,
+    model: Any,
+    *,
+    preprocessing: Preprocessing,
+    name: str | None = None,
+    feed: Mapping[str, object] | None = None,
+    fold_batch_norm: bool = True,
+    trust: bool = False,
+    **options: Any,
+) -> Trunk:
+    """A Trunk from a model file (or object) of the kind ``source``; ``options`` are those of its door.
+
+    Raises:
+        ModelFileError: the file cannot be read, is damaged, or does what needs ``trust``.
+        GraphError: the model cannot be cut as asked, or holds what no trunk can.
+    """
+    module, reader = _READERS[source]
+    read = getattr(importlib.import_module(f"tfattr.trunk.{module}"), reader)
+    opened = read(model, preprocessing, trust, **options)
+    with one_sentence(opened.where, converting=True):
+        plain = assemble(
+            opened.graph_def,
+            opened.input,
+            opened.output,
+            (*preprocessing.size, preprocessing.channels),
+            preprocessing.bounds,
+            opened.where,
+            feed=feed,
+            restore=opened.restore,
+            fold_batch_norm=fold_batch_norm,
+            trust=trust,
+        )
+    return cls(name or opened.name, plain, preprocessing, opened.provenance)
+
+
+def load_model(model: Any, *, source: str | None = None, **options: Any) -> Trunk:
+    """Any model as a Trunk: a file, folder, checkpoint prefix or Hub address, a Keras model, or what can be called.
+
+    The door is told by the file (``source`` names it otherwise); ``options`` are those of that door, see the methods
+    ``from_...`` of :class:`tfattr.trunk.Trunk`. A saved trunk needs none.
+
+    Raises:
+        SettingsError: the door does not take one of the options, or needs one more.
+        ModelFileError, GraphError: see the doors.
+    """
+    from tfattr.trunk.trunk import Trunk
+
+    where = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
+    source = source or kind_of(model, builder="build" in options, layer="layer" in options)
+    if source not in OPTIONS:
+        raise SettingsError(f"{where}: source is {source!r}; expected one of {', '.join(OPTIONS)}.")
+    if source == "trunk":
+        return Trunk.load(model, **options)
+    check_options(source, options, where)
+    return open_trunk(Trunk, source, model, **options)
+
+
+def check_options(source: str, options: Mapping[str, Any], where: str) -> None:
+    """Raises SettingsError where a door does not take an option, or needs one that is not there."""
+    taken = (*Common.__annotations__, *OPTIONS[source])
+    for key in options:
+        if key not in taken:
+            raise SettingsError(
+                f"{where}: a model of source {source!r} takes no {key!r}; it takes {', '.join(sorted(taken))}."
+            )
+    needed = ["preprocessing"]
+    needed += ["input", "output"] if source in ("frozen_graph", "meta_graph") else []
+    needed += ["build"] if source == "checkpoint" else []
+    for key in needed:
+        if key not in options:
+            raise SettingsError(
+                f"{where}: a model of source {source!r} needs {key!r}"
+                f"{'' if key in ('preprocessing', 'build') else '; `tfattr inspect` lists what can be named'}."
+            )
+
+
+def kind_of(model: Any, *, builder: bool = False, layer: bool = False) -> str:
+    """The door for a file or object: one of the keys of ``OPTIONS``.
+
+    ``builder``: the code of the net is at hand (a checkpoint's ``.meta`` is not needed). ``layer``: a layer is to be
+    named, which only Keras knows.
+
+    Raises:
+        ModelFileError: there is no such file, or of no kind that is known.
+    """
+    if not isinstance(model, (str, os.PathLike)):
+        from tfattr.compat.keras import keras_of
+
+        return "keras" if keras_of(model) is not None or not callable(model) else "callable"
+    path = os.fspath(model)
+    if "://" in path:
+        return "hub"
+    if os.path.isdir(path):
+        if os.path.exists(os.path.join(path, "trunk.json")):
+            return "trunk"
+        saved_by_keras = os.path.exists(os.path.join(path, "keras_metadata.pb"))
+        return "keras" if layer and saved_by_keras else "saved_model"
+    if path.endswith((".pb", ".pbtxt")):
+        return "frozen_graph"
+    if path.endswith((".h5", ".hdf5", ".keras")):
+        return "keras"
+    if path.endswith(".meta"):
+        return "checkpoint" if builder else "meta_graph"
+    if os.path.isfile(path) or os.path.exists(path + ".index") or ".data-" in os.path.basename(path):
+        return "checkpoint" if builder or not os.path.exists(path + ".meta") else "meta_graph"
+    if os.path.exists(path + ".meta"):
+        return "meta_graph"
+    raise ModelFileError(
+        f"{path}: no such model file; expected a .pb, .pbtxt, .meta, .index, .h5 or .keras file, a checkpoint's "
+        "prefix, or a SavedModel folder."
+    )
