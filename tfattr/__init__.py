@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Preprocessing": "tfattr.trunk.preprocessing",
     "Trunk": "tfattr.trunk.trunk",
+    "load_model": "tfattr.trunk.loaders",
     "TfattrError": "tfattr.errors",
     "load": "tfattr.zoo.loading",
     "open_zoo": "tfattr.zoo.file",

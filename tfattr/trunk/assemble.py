@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import GraphError
-from tfattr.trunk import finite, fold, simplify
+from tfattr.trunk import differentiable, dropout, dtypes, finite, fold, layout, simplify
 from tfattr.trunk import graph as g
 from tfattr.trunk.inline import inline_functions
 from tfattr.trunk.trust import refuse_kept
@@ -50,6 +51,7 @@ def assemble(
     restore: Callable[[g.GraphDef], g.GraphDef] | None = None,
     fold_batch_norm: bool = True,
     trust: bool = False,
+    channels_first: bool = False,
 ) -> Plain:
     """Cut ``graph_def`` between ``input`` and ``output``, freeze, simplify, fold, and check.
 
@@ -64,15 +66,20 @@ def assemble(
         restore: puts values in place of variables (see :func:`tfattr.trunk.freeze.restore`).
         fold_batch_norm: batch norm given by constants goes into the convolutions.
         trust: operations that read and write files or run code are let through.
+        channels_first: the model itself takes ``[N, C, H, W]``; it is fed ``[N, H, W, C]`` all the same.
 
     Raises:
         GraphError: a tensor is not there, the cut graph cannot run, its representation is not finite, or
             simplifying changed it by more than 1e-4 of its largest value.
         ModelFileError: the cut graph reaches out (see :mod:`tfattr.trunk.trust`) and ``trust`` is not given.
     """
-    input_name, input_port = g.find_tensor(graph_def, input, "input", where)
+    g.find_tensor(graph_def, input, "input", where)
     output_name, output_port = g.find_tensor(graph_def, output, "output", where)
-    batch = _declared_batch(g.nodes_by_name(graph_def)[input_name], input_port)
+    input = _numbers_at(graph_def, input, output_name, shape[2], where)
+    input_name, input_port = g.split(input)
+    fed = g.nodes_by_name(graph_def)[input_name]
+    batch, given = _declared_batch(fed, input_port), dtypes.output_type(fed, input_port)
+    _refuse_channels_first(fed, input, shape, channels_first, where)
     cut = g.prune(graph_def, [output_name], stop=[input_name])
     if input_name not in {node.name for node in cut.node}:
         raise GraphError(
@@ -81,29 +88,35 @@ def assemble(
         )
     if output_port:
         cut, output_name = _own_node(cut, output_name, output_port)
-    cut = simplify.set_input(cut, g.join(input_name, input_port), [None, *shape], where)
+    cut = simplify.set_input(cut, g.join(input_name, input_port), shape, given, channels_first, where)
     cut = simplify.set_placeholders(cut, input_name, feed or {}, where)
     refuse_kept(cut, where, trust)
     g.ordered(cut, where)  # loops and missing inputs are said before anything is done with them
-    cut = inline_functions(cut, output_name, where)
+    cut = inline_functions(cut, output_name, shape, where)
     if restore is not None:
         cut = restore(cut)
     _refuse_variables(cut, where)
     g.check_sizes(cut, where)
+    cut = dtypes.as_float32(cut, input_name, given, where)
     cut = simplify.normalise(cut, where)
 
-    plain = simplify.resolve_branches(cut, output_name, where)
+    plain = simplify.resolve_branches(cut, output_name, shape, where)
     plain = simplify.bypass_identities(plain, output_name)
+    plain = dropout.settle_masks(plain, output_name, where)
     plain = simplify.fold_constants(plain, output_name, where)
     plain = simplify.fix_shapes(plain, output_name, shape, where)
     plain = simplify.fold_constants(plain, output_name, where)
     plain = simplify.free_batch(plain, batch, shape)
+    plain = layout.channels_last(plain, output_name)
     if fold_batch_norm:
         plain = fold.split_fused_batch_norm(plain)
         plain = fold.fold_affine(plain, output_name)
     plain = simplify.normalise(plain, where)
+    differentiable.refuse_without_gradient(plain, input_name, output_name, where)
 
     random = np.random.default_rng(_CHECK_SEED).uniform(*bounds, size=(2, *shape)).astype(np.float32)
+    # Channels-first pooling is wrong on CPUs (it gives other values from one run to the next).
+    cut = layout.channels_last(cut, output_name)
     before = _reference(cut, output_name, input_name, random, batch, where)
     after = [_run(plain, output_name, input_name, image, where) for image in (random[:1], random[1:])]
     _refuse_non_finite(plain, input_name, random, before, where)
@@ -122,6 +135,33 @@ def assemble(
         single=not _independent(plain, output_name, input_name, random, after, where),
         output_shape=tuple(after[0].shape[1:]),
     )
+
+
+def _numbers_at(graph_def: g.GraphDef, input: str, output: str, channels: int, where: str) -> str:
+    """The tensor to feed: the one named or, where that takes no numbers (an encoded image), the first behind it that does."""
+    name, port = g.find_tensor(graph_def, input, "input", where)
+    given = tf.as_dtype(dtypes.output_type(g.nodes_by_name(graph_def)[name], port))
+    if given != tf.string:
+        return g.join(name, port)
+    found = dtypes.image_behind(graph_def, name, output, channels, where)
+    warnings.warn(
+        f"{where}: {input!r} takes {given.name}; images are fed to {found!r} behind it.", stacklevel=2
+    )
+    return found
+
+
+def _refuse_channels_first(
+    node: g.NodeDef, input: str, shape: tuple[int, int, int], channels_first: bool, where: str
+) -> None:
+    """A placeholder whose shape says the other layout is named as such."""
+    sizes = [dimension.size for dimension in node.attr["shape"].shape.dim] if "shape" in node.attr else []
+    here, there = (1, 3) if channels_first else (3, 1)
+    if len(sizes) == 4 and sizes[here] not in (-1, shape[2]) and sizes[there] == shape[2]:
+        stated = ", ".join("N" if size < 0 else str(size) for size in sizes)
+        raise GraphError(
+            f"{where}: the input {input!r} has the shape [{stated}]; its channels stand "
+            f"{'last' if channels_first else 'first'}: give layout = {'NHWC' if channels_first else 'NCHW'!r}."
+        )
 
 
 def check_plain(plain: Plain, shape: tuple[int, int, int], where: str, trust: bool) -> None:

@@ -30,7 +30,9 @@ def settle_masks(graph_def: g.GraphDef, output: str, where: str) -> g.GraphDef:
         return graph_def
     by_value, _ = sizes.by_value_and_by_size(order)
     nodes = g.nodes_by_name(graph_def)
-    random: dict[str, str] = {name: name for name in drawn if name not in by_value}  # node to the draw it follows
+    random: dict[str, str] = {
+        name: name for name in drawn if name not in by_value
+    }  # node to the draw it follows
     for node in order:
         roots = [random[g.split(ref)[0]] for ref in node.input if g.split(ref)[0] in random]
         if len(roots) == 1 and node.op in _MONOTONE and node.name not in by_value:
@@ -48,7 +50,9 @@ def settle_masks(graph_def: g.GraphDef, output: str, where: str) -> g.GraphDef:
         return graph_def
     values = []
     for end in _ENDS:
-        constants = {name: g.constant(name, end.astype(_dtype(nodes[name]))) for name in drawn if name in random}
+        constants = {
+            name: g.constant(name, end.astype(_dtype(nodes[name]))) for name in drawn if name in random
+        }
         fixed = g.prune(g.replaced(graph_def, constants), masks)
         if any(node.op == "Placeholder" for node in fixed.node):
             return graph_def  # the rate itself follows from the image's size

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import tensorflow as tf
 
 # The operations that this TensorFlow knows; there is no public way to ask.
@@ -15,9 +16,11 @@ from tensorflow.python.framework import op_def_registry
 
 from tfattr.errors import GraphError
 from tfattr.trunk import graph as g
+from tfattr.trunk import sizes
 
 _FLOAT = tf.float32.as_datatype_enum
-_WIDE = {dtype.as_datatype_enum: dtype.name for dtype in (tf.float16, tf.bfloat16, tf.float64)}
+_HALVES = {dtype.as_datatype_enum: dtype.name for dtype in (tf.float16, tf.bfloat16)}
+_WIDE = {tf.float64.as_datatype_enum: "float64"}
 _INTEGERS = {
     dtype.as_datatype_enum
     for dtype in (
@@ -44,7 +47,9 @@ def tensor_types(node: g.NodeDef) -> tuple[list[tuple[int, str | None]], list[tu
         found: list[tuple[int, str | None]] = []
         for argument in arguments:
             if argument.type_list_attr:
-                found += [(kind, argument.type_list_attr) for kind in node.attr[argument.type_list_attr].list.type]
+                found += [
+                    (kind, argument.type_list_attr) for kind in node.attr[argument.type_list_attr].list.type
+                ]
                 continue
             count = node.attr[argument.number_attr].i if argument.number_attr else 1
             stated = argument.type_attr or None
@@ -58,10 +63,20 @@ def tensor_types(node: g.NodeDef) -> tuple[list[tuple[int, str | None]], list[tu
     return expanded(known.input_arg), expanded(known.output_arg)
 
 
+def is_floating(kind: int) -> bool:
+    """Whether a type (an entry of DataType) is a floating point or complex one."""
+    return tf.as_dtype(kind).is_floating or tf.as_dtype(kind).is_complex
+
+
 def output_type(node: g.NodeDef, port: int) -> int:
     """The type of one of a node's outputs; float32 where it cannot be told."""
     _, outputs = tensor_types(node)
     return outputs[port][0] if port < len(outputs) else _FLOAT
+
+
+def as_given(input: str) -> str:
+    """Name of the node that casts what is fed to the type of the file's input."""
+    return f"{input}/as_given"
 
 
 def as_float32(graph_def: g.GraphDef, input: str, given: int, where: str) -> g.GraphDef:
@@ -72,18 +87,27 @@ def as_float32(graph_def: g.GraphDef, input: str, given: int, where: str) -> g.G
     Raises:
         GraphError: a whole-number image is computed with before it is cast to floating point.
     """
-    varying = g.dependents(g.ordered(graph_def, where), [input])
-    floating: set[str] = {input} if given != _FLOAT else set()  # tensors that were of another type in the file
-    found = {_WIDE[given]} if given in _WIDE else set()
+    graph_def, found = _without_halves(graph_def)
+    order = g.ordered(graph_def, where)
+    varying, _ = sizes.by_value_and_by_size(order)
+    floating: set[str] = set()  # tensors that were of another type in the file
+    given = _FLOAT if given in _HALVES else given
+    found |= {_WIDE[given]} if given in _WIDE else set()
     result = g.GraphDef(versions=graph_def.versions, library=graph_def.library)
-    for node in g.ordered(graph_def, where):
+    for node in order:
         copy = result.node.add()
         copy.CopyFrom(node)
-        if node.name not in varying or node.name == input:
-            continue
         refs = [g.join(*g.split(ref)) for ref in node.input]
+        if node.name == input or not (node.name in varying or floating.intersection(refs)):
+            continue
         inputs, outputs = tensor_types(node)
         came = [number for number, ref in enumerate(refs) if ref in floating]
+        if node.name == as_given(input) and given != _FLOAT:  # see set_input
+            copy.op = "Identity"
+            copy.attr.clear()
+            copy.attr["T"].type = _FLOAT
+            floating.add(node.name)
+            continue
         if node.op == "Cast":
             source, target = node.attr["SrcT"].type, node.attr["DstT"].type
             source = _FLOAT if came or source in _WIDE else source
@@ -100,7 +124,11 @@ def as_float32(graph_def: g.GraphDef, input: str, given: int, where: str) -> g.G
                 floating.add(node.name)
             continue
         stated = {attribute for number in came for _, attribute in inputs[number : number + 1] if attribute}
-        if given in _INTEGERS and any(node.attr[name].type in _INTEGERS for name in stated) and node.op not in _MOVES:
+        if (
+            given in _INTEGERS
+            and any(node.attr[name].type in _INTEGERS for name in stated)
+            and node.op not in _MOVES
+        ):
             raise GraphError(
                 f"{where}: the input {input!r} takes whole numbers ({tf.as_dtype(given).name}), and {node.name!r} ({node.op}) "
                 "computes with them before they become floating point; choose an input tensor behind it."
@@ -113,8 +141,15 @@ def as_float32(graph_def: g.GraphDef, input: str, given: int, where: str) -> g.G
         for name in stated:
             _widen(copy.attr[name])
         for number, (kind, attribute) in enumerate(inputs[: len(refs)]):
-            if attribute in stated and kind != _FLOAT and refs[number] not in floating and kind in (*_WIDE, *_INTEGERS):
-                cast = result.node.add(name=f"{node.name}/input_{number}_as_float32", op="Cast", input=[refs[number]])
+            if (
+                attribute in stated
+                and kind != _FLOAT
+                and refs[number] not in floating
+                and kind in (*_WIDE, *_INTEGERS)
+            ):
+                cast = result.node.add(
+                    name=f"{node.name}/input_{number}_as_float32", op="Cast", input=[refs[number]]
+                )
                 cast.attr["SrcT"].type, cast.attr["DstT"].type = kind, _FLOAT
                 copy.input[number] = cast.name
         floating.update(
@@ -125,6 +160,34 @@ def as_float32(graph_def: g.GraphDef, input: str, given: int, where: str) -> g.G
     if found:
         warnings.warn(f"{where}: computes in {', '.join(sorted(found))}; loaded in float32.", stacklevel=2)
     return result
+
+
+def _without_halves(graph_def: g.GraphDef) -> tuple[g.GraphDef, set[str]]:
+    """float16 and bfloat16 as float32 everywhere, weights that are cast to them included; and which there were."""
+    found: set[str] = set()
+    new = {}
+    for node in graph_def.node:
+        kinds = {
+            kind for value in node.attr.values() for kind in (value.type, *value.list.type) if kind in _HALVES
+        }
+        if not kinds:
+            continue
+        found |= {_HALVES[kind] for kind in kinds}
+        if node.op == "Const":
+            new[node.name] = g.constant(node.name, g.value(node).astype(np.float32))
+            continue
+        copy = new[node.name] = g.NodeDef()
+        copy.CopyFrom(node)
+        for value in copy.attr.values():
+            if value.type in _HALVES:
+                value.type = _FLOAT
+            for number, kind in enumerate(value.list.type):
+                value.list.type[number] = _FLOAT if kind in _HALVES else kind
+        if node.op == "Cast" and copy.attr["SrcT"].type == copy.attr["DstT"].type:
+            copy.op = "Identity"
+            copy.attr.clear()
+            copy.attr["T"].type = _FLOAT
+    return (g.replaced(graph_def, new) if new else graph_def), found
 
 
 def _widen(attribute: object) -> None:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfattr.errors import ModelFileError
 from tfattr.trunk import bundle
 from tfattr.trunk import graph as g
+from tfattr.trunk.inline import inline_calls
 
 _REFERENCE_VARIABLES = ("Variable", "VariableV2")  # "Variable" is the legacy op of TF 0.x graphs
 
@@ -173,7 +174,8 @@ def captured(function: Any) -> tuple[g.GraphDef, Callable[[g.GraphDef], g.GraphD
             handle.attr["shape"].shape.CopyFrom(variable.shape.as_proto())
         elif tensor.dtype not in (tf.resource, tf.variant):
             new[name] = g.constant(name, np.asarray(tensor))
-    return g.replaced(graph_def, new), lambda kept: freeze(kept, lambda node: np.asarray(values[node.name]))
+    graph_def = inline_calls(g.replaced(graph_def, new), function.name.decode())
+    return graph_def, lambda kept: freeze(kept, lambda node: np.asarray(values[node.name]))
 
 
 def _require_data(prefix: str) -> None:

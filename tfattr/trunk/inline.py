@@ -14,6 +14,7 @@ from tensorflow.python.framework.function_def_to_graph import function_def_to_gr
 from tfattr.errors import GraphError
 from tfattr.trunk import graph as g
 from tfattr.trunk import sizes
+from tfattr.trunk.trust import reached
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _BRANCHES = ("If", "StatelessIf")
@@ -50,6 +51,25 @@ def inline_functions(graph_def: g.GraphDef, output: str, shape: Sequence[int], w
                 )
         bodies = {node: (functions[name], inputs) for node, (name, inputs) in chosen.items()}
         graph_def = g.prune(_inlined(graph_def, bodies), [output])
+
+
+def inline_calls(graph_def: g.GraphDef, where: str) -> g.GraphDef:
+    """Every plain call is replaced by its function's body, control edges are dropped; branches and loops stay.
+
+    Raises:
+        GraphError: a function calls itself or the whole would be too large.
+    """
+    functions = {function.signature.name: function for function in graph_def.library.function}
+    for _ in reached(graph_def.node, graph_def.library, where):
+        pass  # raises before anything is written out
+    graph_def = g.prune(graph_def, [node.name for node in graph_def.node])
+    while True:
+        calls = [node for node in graph_def.node if node.op in _CALLS or node.op in functions]
+        if not calls:
+            return graph_def
+        graph_def = _inlined(
+            graph_def, {node.name: (functions[_called(node)], list(node.input)) for node in calls}
+        )
 
 
 def _without_unused_functions(graph_def: g.GraphDef) -> g.GraphDef:

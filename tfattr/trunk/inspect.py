@@ -137,24 +137,22 @@ def _variables(path: str, reader: tf.train.CheckpointReader) -> Inspection:
 
 
 def _saved_model(path: str, trust: bool) -> Inspection:
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    from tfattr.trunk.saved_model import load_saved_model
 
-    from tfattr.trunk import tf2
-
-    loaded = tf2.load_saved_model(path, trust)
+    loaded = load_saved_model(path, trust)
     for key in ("serving_default", *loaded.signatures):
         if key in loaded.signatures:
-            frozen = convert_variables_to_constants_v2(loaded.signatures[key], lower_control_flow=True)
-            return _graph(path, "saved_model", frozen.graph.as_graph_def())
+            graph_def, _ = freeze.captured(loaded.signatures[key])
+            return _graph(path, "saved_model", graph_def)
     raise ModelFileError(
         f"{path}: the SavedModel has no signature; export it with signatures=, or use from_hub."
     )
 
 
 def _keras(path: str, trust: bool) -> Inspection:
-    from tfattr.trunk import tf2
+    from tfattr.trunk.keras_model import load_keras
 
-    model = tf2.load_keras(path, trust)
+    model = load_keras(path, trust)
     return Inspection(
         path,
         "keras",

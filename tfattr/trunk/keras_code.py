@@ -11,7 +11,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from tfattr.compat.keras import keras
@@ -59,10 +59,11 @@ _LARGEST = 4 * _GIB  # of one stored array; the largest of the originals has 0.4
 _MOST_DEFLATED = 1100  # deflate makes at most 1032 bytes of one
 
 
-def check_keras(path: str, trust: bool) -> None:
+def check_keras(path: str, trust: bool, own: Collection[str] = ()) -> None:
     """A saved Keras model, as Keras would take it for: ``.keras`` archive, folder, HDF5.
 
-    What is none of them is left to Keras to refuse.
+    ``own``: names of custom objects, which Keras takes from the user and not from a module. What is no saved model is
+    left to Keras to refuse.
 
     Raises:
         ModelFileError: it holds code, imports a module of its choice or reads another file, and ``trust`` is not
@@ -72,18 +73,18 @@ def check_keras(path: str, trust: bool) -> None:
 
     if os.path.isdir(path):
         if not trust:
-            _check_folder(path)
+            _check_folder(path, own)
     elif path.endswith(".keras") and zipfile.is_zipfile(path):
-        _check_archive(path, trust)
+        _check_archive(path, trust, own)
     elif h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
             check_hdf5(file, path, trust)
             config = file.attrs.get("model_config")
             if config is not None and not trust:
-                check_config(json.loads(config), path)
+                check_config(json.loads(config), path, own)
 
 
-def check_config(config: Any, where: str) -> None:
+def check_config(config: Any, where: str, own: Collection[str] = ()) -> None:
     """A model's configuration names only Keras's own layers and operations on tensors.
 
     Raises:
@@ -103,7 +104,7 @@ def check_config(config: Any, where: str) -> None:
         if named in _VOCABULARIES and isinstance(inner.get("vocabulary"), str):
             raise _refusal(where, f"{_label(table, inner)} reads the file {inner['vocabulary']!r}")
         if "module" in table and "class_name" in table:
-            _check_module(table, where)
+            _check_module(table, where, own)
 
 
 def check_hdf5(file: Any, where: str, trust: bool) -> None:
@@ -143,7 +144,7 @@ def check_hdf5(file: Any, where: str, trust: bool) -> None:
                     )
 
 
-def _check_archive(path: str, trust: bool) -> None:
+def _check_archive(path: str, trust: bool, own: Collection[str]) -> None:
     import h5py
 
     with zipfile.ZipFile(path) as archive:
@@ -157,14 +158,14 @@ def _check_archive(path: str, trust: bool) -> None:
         if not trust:
             if any(name.endswith(".npz") for name in names):  # Keras unpickles it
                 raise _refusal(path, "its weights are an .npz, which can hold code")
-            check_config(json.loads(archive.read("config.json")), path)
+            check_config(json.loads(archive.read("config.json")), path, own)
         for name in names:
             if name.endswith(".h5"):
                 with h5py.File(io.BytesIO(archive.read(name)), "r") as file:
                     check_hdf5(file, path, trust)
 
 
-def _check_folder(path: str) -> None:
+def _check_folder(path: str, own: Collection[str]) -> None:
     """The configurations that a SavedModel of Keras keeps beside its graph, in TF 2.5 and later or before."""
     from keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
@@ -181,7 +182,7 @@ def _check_folder(path: str) -> None:
             texts += [node.metadata for node in SavedMetadata.FromString(file.read()).nodes]
     for text in texts:
         if text.strip():
-            check_config(json.loads(text), path)
+            check_config(json.loads(text), path, own)
 
 
 def _tables(config: Any) -> Iterator[dict[str, Any]]:
@@ -202,9 +203,11 @@ def _on_tensors(function: Any) -> bool:
     return function.startswith(_TENSOR_MODULES) or function in _TENSOR_FUNCTIONS
 
 
-def _check_module(table: dict[str, Any], where: str) -> None:
+def _check_module(table: dict[str, Any], where: str, own: Collection[str]) -> None:
     module, named = table["module"], table["class_name"]
     registered = table.get("registered_name")
+    if (table.get("config") if named == "function" else registered) in own:
+        return  # as Keras looks it up
     if module is None or module == "builtins":
         return
     if isinstance(registered, str) and keras.saving.get_registered_object(registered) is not None:

@@ -98,7 +98,7 @@ def _cut_at(
     try:
         return *_find_layer(model, output, where), None
     except GraphError:
-        if output.isdigit():
+        if output.isdigit() or not getattr(model, "outputs", None):
             return None, None, output
         raise
 
@@ -281,7 +281,10 @@ def load_keras(path: str, trust: bool = False, custom_objects: Mapping[str, Any]
 
 def _why_not(path: str, error: Exception) -> str:
     said = g.reason(error).rstrip(". ")
-    if any(words in str(error) for words in ("Unknown layer", "Could not locate", "Unknown object", "Unknown activation")):
+    if any(
+        words in str(error)
+        for words in ("Unknown layer", "Could not locate", "Unknown object", "Unknown activation")
+    ):
         return (
             f"Keras knows no such layer or function ({said}); give it as custom_objects={{name: class or function}}, or "
             "export the model (tf.saved_model.save) and use Trunk.from_saved_model."

@@ -89,6 +89,7 @@ def open_trunk(
             restore=opened.restore,
             fold_batch_norm=fold_batch_norm,
             trust=trust,
+            channels_first=preprocessing.layout == "NCHW",
         )
     return cls(name or opened.name, plain, preprocessing, opened.provenance)
 

@@ -46,7 +46,9 @@ def flattened(structure: Any) -> list[tuple[str, Any]]:
     else:
         return [] if structure is None else [("", structure)]
     return [
-        (f"{path}/{inner}" if inner else path, leaf) for path, part in parts for inner, leaf in flattened(part)
+        (f"{path}/{inner}" if inner else path, leaf)
+        for path, part in parts
+        for inner, leaf in flattened(part)
     ]
 
 
@@ -59,13 +61,12 @@ def choose(
         GraphError: it is none of them, or there are several and none is named.
     """
     paths = [path for path, _ in outputs]
-    names = names if names is not None and len(names) == len(paths) else paths
+    if names is None or len(names) != len(paths) or not all(path.isdigit() for path in paths):
+        names = paths
     if wanted is None:
         if len(outputs) == 1 or "default" in paths:
             return paths.index("default") if "default" in paths else 0
-        raise GraphError(
-            f"{where}: the model gives {len(outputs)} outputs: {_listed(names, outputs)}; name one of them as output=."
-        )
+        raise GraphError(f"{where}: the model gives {_listed(names, outputs)}; name one of them as output=.")
     for known in (paths, names):
         if wanted in known:
             return known.index(wanted)

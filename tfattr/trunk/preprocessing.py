@@ -13,8 +13,16 @@ from tfattr.trunk.resizing import CROPS, KERNELS, centre_square, fit
 
 __all__ = ["COLORS", "RANGES", "Preprocessing", "centre_square"]
 
-COLORS = ("RGB", "BGR", "Y", "gray", "L")
+COLORS = ("RGB", "BGR", "Y", "gray", "L", "raw")
+LAYOUTS = ("NHWC", "NCHW")
 RANGES = ("[0,1]", "[-1,1]", "[0,255]")
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "imagenet-torch": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+    "imagenet-caffe": {"color": "BGR", "range": "[0,255]", "mean": (103.939, 116.779, 123.68)},
+    "tf": {"range": "[-1,1]"},
+}
+"""What ``preset`` stands for: torchvision's models, Caffe's (also VGG and ResNet of Keras), Inception's and MobileNet's."""
 
 _LUMA = {
     "Y": np.array([0.299, 0.587, 0.114], np.float32),  # ITU-R BT.601, as the super-resolution literature
@@ -27,20 +35,25 @@ class Preprocessing:
     """What stands between a photograph and the fed tensor.
 
     The steps, in order: ``crop`` and ``resize`` to ``size`` (see :func:`tfattr.trunk.resizing.fit`; a photograph of
-    that size is taken as it is), values to [0, 1], ``clip``, colour, ``range``, subtraction of ``mean`` (in the units
-    of ``range``, one value or one a channel), ``hole``.
+    that size is taken as it is), values to [0, 1], ``clip``, colour, ``range``, subtraction of ``mean`` and
+    division by ``std`` (in the units of ``range``, one value or one a channel), multiplication by ``scale``, ``hole``.
 
     Attributes:
         size: height and width of the fed tensor, in pixels.
         color: channels of the fed tensor: ``RGB``, ``BGR``, or one channel: ``Y`` (BT.601 luma), ``gray``
-            (TensorFlow's luma) or ``L`` (CIELAB lightness / 100, scikit-image 0.12's constants).
+            (TensorFlow's luma) or ``L`` (CIELAB lightness / 100, scikit-image 0.12's constants). ``raw`` takes arrays
+            of ``bands`` channels as they are, in place of photographs.
         range: values of white and black: ``[0,1]``, ``[-1,1]`` or ``[0,255]``.
         mean: subtracted after scaling, in the order of ``color``'s channels.
+        std: divides what is left, likewise.
+        scale: factor at the end (Caffe's ``scale``).
         clip: ``(low, high)`` on the [0, 1] scale after the resize (Taskonomy's "low saturation").
         hole: ``(top, bottom, left, right)``: rows and columns set to 0 at the end (context encoder).
         antialias: smooth before shrinking (Pillow's way); ``False``: ``bilinear`` samples at pixel centres.
         crop: ``square``, ``native`` (the whole picture), ``central``, ``short_side`` or ``canvas``.
         resize: ``bilinear``, ``lanczos``, ``nearest``, ``tensorflow`` or ``skimage``.
+        bands: channels of ``color="raw"``.
+        layout: of the model's own input, ``NHWC`` or ``NCHW``; batches and maps are ``[N, H, W, C]`` all the same.
     """
 
     size: tuple[int, int]
@@ -52,10 +65,16 @@ class Preprocessing:
     antialias: bool = True
     crop: str = "square"
     resize: str = "bilinear"
+    std: tuple[float, ...] = ()
+    scale: float = 1.0
+    bands: int = 0
+    layout: str = "NHWC"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", _integers(self.size, 2, "size", "[height, width]"))
-        object.__setattr__(self, "mean", tuple(float(value) for value in np.atleast_1d(self.mean)))
+        for field in ("mean", "std"):
+            object.__setattr__(self, field, _floats(getattr(self, field), field))
+        object.__setattr__(self, "scale", *_floats(self.scale, "scale", 1))
         if self.clip is not None:
             object.__setattr__(self, "clip", (float(self.clip[0]), float(self.clip[1])))
         if self.hole is not None:
@@ -65,6 +84,7 @@ class Preprocessing:
             ("range", self.range, RANGES),
             ("crop", self.crop, CROPS),
             ("resize", self.resize, KERNELS),
+            ("layout", self.layout, LAYOUTS),
         ):
             if value not in allowed:
                 raise SettingsError(
@@ -76,29 +96,64 @@ class Preprocessing:
             )
         if min(self.size) < 1:
             raise SettingsError(f"Preprocessing: size is {self.size}; expected a positive height and width.")
-        if len(self.mean) not in (0, 1, self.channels):
+        if (self.color == "raw") != (self.bands > 0) or isinstance(self.bands, float):
             raise SettingsError(
-                f"Preprocessing: mean has {len(self.mean)} values; expected 1 or {self.channels} for {self.color}."
+                f'Preprocessing: color is {self.color!r} and bands is {self.bands}; expected color = "raw" with bands, the '
+                "number of channels, or neither."
             )
+        for field, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (0, 1, self.channels):
+                raise SettingsError(
+                    f"Preprocessing: {field} has {len(values)} values; expected 1 or {self.channels} for {self.color}."
+                )
+        if not all(value > 0 for value in self.std) or self.scale == 0:
+            raise SettingsError(
+                f"Preprocessing: std is {list(self.std)} and scale {self.scale}; expected positive values and a factor "
+                "that is not 0."
+            )
+
+    @classmethod
+    def from_preset(cls, preset: str, size: tuple[int, int], **fields: Any) -> Preprocessing:
+        """A frame by name, one of ``PRESETS``; ``fields`` given beside it go before it.
+
+        Raises SettingsError for another name.
+        """
+        return cls(size=size, **{**preset_fields(preset), **fields})
 
     @property
     def channels(self) -> int:
-        """Channels of the fed tensor: 3 for RGB and BGR, 1 for Y, gray and L."""
-        return 3 if self.color in ("RGB", "BGR") else 1
+        """Channels of the fed tensor: 3 for RGB and BGR, 1 for Y, gray and L, ``bands`` for raw."""
+        return self.bands or (3 if self.color in ("RGB", "BGR") else 1)
+
+    @property
+    def model_shape(self) -> tuple[int, int, int]:
+        """Shape of one image in the model's own layout."""
+        height, width = self.size
+        return (height, width, self.channels) if self.layout == "NHWC" else (self.channels, height, width)
 
     @property
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest value that a pixel can take in the fed frame."""
         low, high = self.clip or (0.0, 1.0)
         ends = _to_range(np.array([low, high], np.float32), self.range)
-        means = np.array(self.mean or (0.0,), np.float32)
-        return float(ends[0] - means.max()), float(ends[1] - means.min())
+        fed = np.repeat(ends[:, None].astype(np.float32), self.channels, axis=1)
+        self._normalise(fed)
+        return float(fed.min()), float(fed.max())
+
+    def _normalise(self, values: np.ndarray) -> None:
+        if self.mean:
+            values -= np.array(self.mean, np.float32)
+        if self.std:
+            values /= np.array(self.std, np.float32)
+        if self.scale != 1.0:
+            values *= np.float32(self.scale)
 
     def __call__(self, photos: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Photographs in the fed frame.
 
         Args:
-            photos: uint8 RGB, ``[N, h, w, 3]`` or a sequence of ``[h, w, 3]`` arrays of any sizes.
+            photos: uint8 RGB, ``[N, h, w, 3]`` or a sequence of ``[h, w, 3]`` arrays of any sizes (``bands`` channels
+                where ``color`` is raw).
 
         Returns:
             float32 ``[N, H, W, C]``.
@@ -125,17 +180,17 @@ class Preprocessing:
         return cls(**values)
 
     def _one(self, photo: np.ndarray) -> np.ndarray:
-        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
+        expected = (self.bands, "") if self.bands else (3, "RGB ")
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != expected[0]:
             raise SettingsError(
                 f"Preprocessing: a photograph has dtype {photo.dtype} and shape {photo.shape}; "
-                "expected uint8 RGB [height, width, 3]."
+                f"expected uint8 {expected[1]}[height, width, {expected[0]}]."
             )
         image = self._fitted(photo)
         if self.clip is not None:
             np.clip(image, *self.clip, out=image)
         image = _to_range(_to_color(image, self.color).astype(np.float32, copy=False), self.range)
-        if self.mean:
-            image -= np.array(self.mean, np.float32)
+        self._normalise(image)
         if self.hole is not None:
             top, bottom, left, right = self.hole
             image[top:bottom, left:right] = 0.0
@@ -146,13 +201,34 @@ class Preprocessing:
         return self._fitted(photo).astype(np.float32, copy=False)
 
     def _fitted(self, photo: np.ndarray) -> np.ndarray:
-        return fit(photo, self.size, self.crop, self.resize, self.antialias)
+        if not self.bands:
+            return fit(photo, self.size, self.crop, self.resize, self.antialias)
+        bands = [np.repeat(photo[..., band : band + 1], 3, axis=2) for band in range(self.bands)]
+        fitted = [fit(band, self.size, self.crop, self.resize, self.antialias)[..., :1] for band in bands]
+        return np.concatenate(fitted, axis=2)
 
 
 # Fields that older files do not have: written only where they are not the default, so that the marks of older
 # records stay valid.
-_LATER = {"resize": "bilinear"}
+_LATER = {"resize": "bilinear", "std": (), "scale": 1.0, "bands": 0, "layout": "NHWC"}
 _ABSENT = object()
+
+
+def preset_fields(preset: str) -> dict[str, Any]:
+    """What a preset stands for; SettingsError for another name."""
+    if preset not in PRESETS:
+        raise SettingsError(f"Preprocessing: preset is {preset!r}; expected one of {', '.join(PRESETS)}.")
+    return PRESETS[preset]
+
+
+def _floats(values: Any, field: str, count: int | None = None) -> tuple[float, ...]:
+    try:
+        found = tuple(float(value) for value in np.atleast_1d(values))
+    except (TypeError, ValueError):
+        found = (np.nan,)
+    if not np.isfinite(found).all() or (count is not None and len(found) != count):
+        raise SettingsError(f"Preprocessing: {field} is {values!r}; expected numbers.")
+    return found
 
 
 def _integers(values: Sequence[int], count: int, field: str, form: str) -> tuple[int, ...]:
@@ -176,7 +252,7 @@ def _to_range(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def _to_color(image: np.ndarray, color: str) -> np.ndarray:
-    if color == "RGB":
+    if color in ("RGB", "raw"):
         return image
     if color == "BGR":
         return image[..., ::-1]

@@ -127,7 +127,9 @@ def _named(loaded: Any, signature: str | None, where: str) -> Any:
         traced = getattr(loaded, signature).concrete_functions
         if len(traced) == 1:
             return traced[0]
-        raise GraphError(f"{where}: the function {signature!r} was saved for {len(traced)} kinds of input; expected one.")
+        raise GraphError(
+            f"{where}: the function {signature!r} was saved for {len(traced)} kinds of input; expected one."
+        )
     raise GraphError(
         f"{where}: no signature {signature!r}; the SavedModel has "
         f"{', '.join([*signatures, *_functions(loaded)]) or 'none'}."
@@ -135,20 +137,26 @@ def _named(loaded: Any, signature: str | None, where: str) -> Any:
 
 
 def _functions(loaded: Any) -> list[str]:
-    return sorted(
-        name for name, value in vars(loaded).items() if getattr(value, "concrete_functions", None)
-    )
+    return sorted(name for name, value in vars(loaded).items() if getattr(value, "concrete_functions", None))
 
 
 def _from_signature(
-    function: Any, input: str | None, output: str | int | None, name: str, where: str, provenance: dict[str, Any]
+    function: Any,
+    input: str | None,
+    output: str | int | None,
+    name: str,
+    where: str,
+    provenance: dict[str, Any],
 ) -> Opened:
     outputs = flattened(function.structured_outputs)
     inner = isinstance(output, str) and ":" in output and output not in dict(outputs)
     chosen = output if inner else function.outputs[choose(outputs, output, where)].name
     positional, named = function.structured_input_signature
     specs = flattened((*positional, *(named[key] for key in sorted(named))))
-    names = [spec.name or path for (_, spec), path in zip(specs, [str(i) for i in range(len(positional))] + sorted(named))]
+    names = [
+        spec.name or path
+        for (_, spec), path in zip(specs, [str(i) for i in range(len(positional))] + sorted(named))
+    ]
     arguments = dict(zip(names, function.inputs))
     fed = input
     if input is None or input in arguments:
@@ -171,7 +179,12 @@ def _image_argument(arguments: dict[str, tf.Tensor], wanted: str | None, where: 
 
 
 def _called(
-    model: Any, frame: Preprocessing, output: str | int | None, where: str, name: str, provenance: dict[str, Any]
+    model: Any,
+    frame: Preprocessing,
+    output: str | int | None,
+    where: str,
+    name: str,
+    provenance: dict[str, Any],
 ) -> Opened:
     """The graph of a model that is called on the batch, in the type of numbers that it takes."""
 
@@ -228,7 +241,9 @@ def _tags(path: str, wanted: Sequence[str] | None, where: str) -> list[str] | No
         for usual in (["serve"], []):
             if usual in sets:
                 return usual
-    raise GraphError(f"{where}: expected tags= to be one of the SavedModel's tag sets: {', '.join(map(str, sets))}.")
+    raise GraphError(
+        f"{where}: expected tags= to be one of the SavedModel's tag sets: {', '.join(map(str, sets))}."
+    )
 
 
 def _folder_sha256(path: str) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import GraphError
+from tfattr.trunk import dtypes, layout, sizes
 from tfattr.trunk import graph as g
-from tfattr.trunk import sizes
 
 _SWITCH, _MERGE = ("Switch", "RefSwitch"), ("Merge", "RefMerge")
 _PASS_THROUGH = ("Identity", "CheckNumerics", "PlaceholderWithDefault", "Snapshot", "EnsureShape")
@@ -25,8 +25,12 @@ _RANDOM_PREFIXES = (
 )
 
 
-def set_input(graph_def: g.GraphDef, ref: str, shape: Sequence[int | None], where: str) -> g.GraphDef:
-    """The fed tensor becomes a float32 placeholder of the same name and of ``shape`` [None, H, W, C].
+def set_input(
+    graph_def: g.GraphDef, ref: str, shape: Sequence[int], given: int, channels_first: bool, where: str
+) -> g.GraphDef:
+    """The fed tensor becomes a float32 placeholder of the same name and of shape ``[None, *shape]`` ([None, H, W, C]).
+
+    Where the file's tensor is channels-first or of another type (``given``), a transposition and a cast follow it.
 
     Raises:
         GraphError: another output of the same node is needed too.
@@ -45,9 +49,20 @@ def set_input(graph_def: g.GraphDef, ref: str, shape: Sequence[int | None], wher
         )
     placeholder = g.NodeDef(name=name, op="Placeholder")
     placeholder.attr["dtype"].type = tf.float32.as_datatype_enum
-    placeholder.attr["shape"].shape.CopyFrom(tf.TensorShape(shape).as_proto())
+    placeholder.attr["shape"].shape.CopyFrom(tf.TensorShape([None, *shape]).as_proto())
     result = g.replaced(graph_def, {name: placeholder})
-    return result if port == 0 else g.redirected(result, {g.join(name, port): name})
+    behind, added = name, []
+    if channels_first:
+        order = g.constant(f"{name}/to_channels_first", np.array(layout.TO_FIRST, np.int32))
+        added += [order, layout.transposition(f"{name}/channels_first", behind, order.name)]
+        behind = added[-1].name
+    if given != tf.float32.as_datatype_enum:
+        cast = g.NodeDef(name=dtypes.as_given(name), op="Cast", input=[behind])
+        cast.attr["SrcT"].type, cast.attr["DstT"].type = tf.float32.as_datatype_enum, given
+        added, behind = [*added, cast], cast.name
+    result = g.redirected(result, {g.join(name, port): behind} if behind != g.join(name, port) else {})
+    result.node.extend(added)
+    return result
 
 
 def set_placeholders(graph_def: g.GraphDef, keep: str, feed: Mapping[str, object], where: str) -> g.GraphDef:
@@ -60,7 +75,7 @@ def set_placeholders(graph_def: g.GraphDef, keep: str, feed: Mapping[str, object
         GraphError: a placeholder has no value.
     """
     given = {g.split(name)[0]: value for name, value in feed.items()}
-    new, unknown = {}, []
+    new, unknown, added = {}, [], []
     for node in graph_def.node:
         if node.name == keep or node.op not in ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault"):
             continue
@@ -79,13 +94,68 @@ def set_placeholders(graph_def: g.GraphDef, keep: str, feed: Mapping[str, object
         else:
             unknown.append(f"{node.name}:0 ({dtype.name})")
             continue
-        new[node.name] = g.constant(node.name, np.asarray(value, dtype.as_numpy_dtype))
+        value = np.asarray(value, dtype.as_numpy_dtype)
+        new[node.name] = g.constant(node.name, value)
+        rank = _rank_with_batch(node)
+        if (
+            node.name in given
+            and rank
+            and value.ndim in (rank - 1, rank)
+            and value.shape[: value.ndim - rank + 1] in ((), (1,))
+        ):
+            value = value.reshape((1, *value.shape[value.ndim - rank + 1 :]))
+            new[node.name], extra = _for_every_image(node.name, keep, value)
+            added += extra
     if unknown:
         raise GraphError(
             f"{where}: the output also depends on {', '.join(unknown[:5])}; give their values with "
             "feed={'name:0': value}, or choose an input tensor further on."
         )
-    return g.replaced(graph_def, new)
+    result = g.replaced(graph_def, new)
+    result.node.extend(added)
+    return result
+
+
+def _rank_with_batch(node: g.NodeDef) -> int:
+    """The rank of a placeholder that takes one value an image (its first dimension is open), else 0."""
+    shape = node.attr["shape"].shape if "shape" in node.attr else None
+    return len(shape.dim) if shape is not None and shape.dim and shape.dim[0].size < 0 else 0
+
+
+def _for_every_image(name: str, input: str, value: np.ndarray) -> tuple[g.NodeDef, list[g.NodeDef]]:
+    """A node ``name`` that repeats ``value``, of shape [1, ...], as often as there are images."""
+
+    def node(suffix: str, op: str, inputs: list[str], **types: tf.DType) -> g.NodeDef:
+        made = g.NodeDef(name=f"{name}{suffix}", op=op, input=inputs)
+        for key, dtype in types.items():
+            made.attr[key].type = dtype.as_datatype_enum
+        return made
+
+    constants = {"value": value, "rest": np.array(value.shape[1:], np.int32), "axis": np.int32(0)}
+    constants.update(zero=np.array([0], np.int32), one=np.array([1], np.int32))
+    added = [g.constant(f"{name}/{key}", array) for key, array in constants.items()]
+    added.append(node("/shape", "Shape", [input], T=tf.float32, out_type=tf.int32))
+    batch = node(
+        "/batch",
+        "StridedSlice",
+        [f"{name}/{key}" for key in ("shape", "zero", "one", "one")],
+        T=tf.int32,
+        Index=tf.int32,
+    )
+    added.append(batch)
+    whole = node(
+        "/whole",
+        "ConcatV2",
+        [f"{name}/{key}" for key in ("batch", "rest", "axis")],
+        T=tf.int32,
+        Tidx=tf.int32,
+    )
+    whole.attr["N"].i = 2
+    added.append(whole)
+    repeated = node(
+        "", "BroadcastTo", [f"{name}/value", f"{name}/whole"], T=tf.as_dtype(value.dtype), Tidx=tf.int32
+    )
+    return repeated, added
 
 
 def normalise(graph_def: g.GraphDef, where: str) -> g.GraphDef:
@@ -240,14 +310,16 @@ def fix_shapes(graph_def: g.GraphDef, output: str, shape: Sequence[int], where: 
         g.run(graph_def, refs, {placeholder: np.zeros((batch, *shape), np.float32)}) for batch in (2, 3)
     )
     readers = {ref: {op for used, op in uses if used == ref} for ref in refs}
-    values = {}
+    values, open_batch = {}, {}
     for ref, a, b in zip(refs, two, three):
         if a.shape == b.shape and np.array_equal(a, b):
             values[ref] = a
         elif a.shape == b.shape and readers[ref] == {"Reshape"} and (a != b).sum() == 1:
-            values[ref] = np.where(a != b, -1, a).astype(a.dtype)
+            open_batch[ref] = np.where(a != b, -1, a).astype(a.dtype)
         elif readers[ref] == {"Conv2DBackpropInput"} and a.shape == (4,) and np.array_equal(a[1:], b[1:]):
-            values[ref] = a[1:3]
+            open_batch[ref] = a[1:3]
+    # Others may compute with the very size that is left open for those who take values.
+    graph_def = _with_constants(graph_def, open_batch, output, by_value)
     return _with_constants(graph_def, values, output)
 
 
@@ -282,7 +354,10 @@ def free_batch(graph_def: g.GraphDef, batch: int, shape: Sequence[int]) -> g.Gra
     return result
 
 
-def _with_constants(graph_def: g.GraphDef, values: Mapping[str, np.ndarray], output: str) -> g.GraphDef:
+def _with_constants(
+    graph_def: g.GraphDef, values: Mapping[str, np.ndarray], output: str, readers: set[str] | None = None
+) -> g.GraphDef:
+    """Tensors become constants for ``readers``, or for all."""
     if not values:
         return g.prune(graph_def, [output])
     taken = {node.name for node in graph_def.node}
@@ -297,5 +372,9 @@ def _with_constants(graph_def: g.GraphDef, values: Mapping[str, np.ndarray], out
         redirect[ref] = name
         added.append(g.constant(name, np.asarray(array)))
     result = g.redirected(graph_def, redirect)
+    if readers is not None:
+        for node, given in zip(result.node, graph_def.node):
+            if node.name not in readers:
+                node.CopyFrom(given)
     result.node.extend(added)
     return g.prune(result, [output])

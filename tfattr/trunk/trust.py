@@ -44,7 +44,7 @@ _LOOPS = ("While", "StatelessWhile", "_While", "RiscWhile", "XlaWhile", "For", "
 # Stateful as TensorFlow has it, yet without effect outside the graph.
 _COMPUTES = re.compile(
     r"""
-    Variable(V2)? | VarHandleOp | _?ReadVariables?Op | VariableShape | VarIsInitializedOp | ResourceGather(Nd)?
+    Variable(V2)? | VarHandleOp | Assign(Add|Sub)?VariableOp | RngReadAndSkip | _?ReadVariables?Op | VariableShape | VarIsInitializedOp | ResourceGather(Nd)?
     | .*Random.* | TruncatedNormal | ParameterizedTruncatedNormal | Multinomial | Stateful(Uniform|Standard|Truncated).*
     | CheckNumerics(V2)? | GuaranteeConst | Print | Assert | _?If | Case | StatefulPartitionedCall | Empty | DeepCopy
     | TensorArray.* | Stack.* | (Destroy)?TemporaryVariable | CudnnRNN.* | _Arg | _Retval | DummySeedGenerator
