@@ -100,9 +100,18 @@ class Subclassed(keras.Model):
 
     def call(self, images):
         y = self.convolution(images)
-        if tf.reduce_sum(tf.shape(y)) > 0:  # autograph's business
-            y = y * 2.0
         return {"code": tf.reduce_mean(y, [1, 2]), "logits": self.dense(tf.reduce_mean(y, [1, 2]))}
+
+
+def test_python_branches_of_subclassed_models(x):
+    class Branching(keras.Model):
+        def call(self, images):
+            if tf.shape(images)[1] > 10:  # autograph's business
+                images = images * 2.0
+            return tf.reduce_mean(images**2, [1, 2])
+
+    model = Branching()
+    assert_same(Trunk.from_keras(model, preprocessing=FRAME), lambda z: model(z), x)
 
 
 def test_subclassed_and_unbuilt_models(x, tmp_path):

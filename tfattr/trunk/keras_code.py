@@ -219,7 +219,10 @@ def _check_module(table: dict[str, Any], where: str, own: Collection[str]) -> No
         or (module.startswith("keras.src.ops.") and named != "function")  # operations of Keras 3
     )
     if not (internal or (public and isinstance(name, str) and "." not in name)):
-        raise _refusal(where, f"it takes {name!r} from the module {module!r}")
+        raise _refusal(
+            where,
+            f"it takes {name!r} from the module {module!r} (custom_objects={{{name!r}: ...}} gives it yours)",
+        )
 
 
 def _label(table: dict[str, Any], inner: dict[str, Any]) -> str:
