@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from tfattr.errors import SettingsError
 
 DEFAULT_MEASURE = "cosine"
+PART_MEASURES = ("subspace", "explained")  # of runs with the target channels, where none is named
 CUTOFF = 1e-3  # singular values below this part of the largest count as 0: float16 maps hold no more
 _BLOCK = 8192  # columns per float32 matrix product; the products' sums are float64
 _SIGN_AND_REST = np.int32(-0x70000001)  # clears the copies of the sign that the shift leaves below it

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.attribution import deepexplain, gradients
+from tfattr.attribution.parts import part_maps
 from tfattr.attribution.settings import AttributionSettings
 
 if TYPE_CHECKING:
@@ -30,20 +31,22 @@ def attribute(
     Args:
         trunk: the model.
         x: float32 ``[N, H, W, C]`` in the trunk's fed frame (``trunk.preprocess`` makes it).
-        method: ``saliency`` (``|gradient|``), ``grad_input`` (gradient * x), ``elrp`` (epsilon-LRP by
-            ``engine``), ``elrp_innvestigate``, ``elrp_deepexplain`` (by that engine), ``integrated_gradients``, ``smoothgrad``, or the name of an iNNvestigate analyzer such as
+        method: ``saliency`` (``|gradient|``), ``grad_input`` (gradient * x), ``gradient_norm`` (Euclidean norm of
+            the gradient over colours, ``[N, H, W, 1]``), ``elrp`` (epsilon-LRP by ``engine``), ``elrp_innvestigate``, ``elrp_deepexplain`` (by that engine), ``integrated_gradients``, ``smoothgrad``, or the name of an iNNvestigate analyzer such as
             ``lrp.alpha_2_beta_1`` or ``guided_backprop``.
         engine: of ``elrp``: ``innvestigate`` (its epsilon rule at every linear layer) or ``deepexplain``
             (the authors' formula at the non-linearities); None takes innvestigate if it is installed,
             else deepexplain.
-        target: ``sum`` of all units (the paper's) or ``energy``, half the squared norm: the backward
-            pass is seeded with the activations.
+        target: ``sum`` of all units (the paper's); ``energy``, half the squared norm: the backward
+            pass is seeded with the activations; ``channels`` or ``channels:K``, each of K parts by itself, see
+            :func:`tfattr.attribution.parts.part_maps` (``grad_input`` and ``gradient_norm``).
         epsilon: stabiliser of epsilon-LRP; 1e-4 is the authors'.
         batch_size: images at a time; None takes all at once.
-        options: ``steps`` of integrated gradients; ``samples``, ``noise`` and ``seed`` of smoothgrad.
+        options: ``steps`` of integrated gradients; ``samples``, ``noise`` and ``seed`` of smoothgrad;
+            ``mixture_seed`` and ``grid`` of the target channels.
 
     Returns:
-        float32 ``[N, H, W, C]`` in the fed frame.
+        float32 ``[N, H, W, C]`` in the fed frame; ``[N, grid, grid, K]`` of the target channels.
 
     Raises:
         SettingsError: an unknown method, engine or target, or ``x`` of another shape.
@@ -100,21 +103,30 @@ def _in_batches(
             maps[method].append(array)
         if need_representation:
             representation.append(np.asarray(trunk(some) if y is None else y, np.float32))
-    none = np.zeros((0, *x.shape[1:]), np.float32)
-    return {method: np.concatenate([none, *parts]) for method, parts in maps.items()}, np.concatenate(
-        representation
-    )
+    if not len(x):
+        maps = {method: [np.zeros((0, *_map_shape(trunk, settings, method)), np.float32)] for method in maps}
+    return {method: np.concatenate(parts) for method, parts in maps.items()}, np.concatenate(representation)
+
+
+def _map_shape(trunk: Trunk, settings: AttributionSettings, method: str) -> tuple[int, ...]:
+    if settings.parts:
+        grid = settings.option("grid")
+        return grid, grid, min(settings.parts, trunk.output_shape[-1])
+    return (*trunk.input_shape[:2], 1 if method == "gradient_norm" else trunk.input_shape[2])
 
 
 def _on_batch(
     trunk: Trunk, x: tf.Tensor, settings: AttributionSettings
 ) -> tuple[dict[str, np.ndarray], tf.Tensor | None]:
     """The maps of a batch, and its representation if a pass gave it anyway."""
+    if settings.parts:
+        found, y = part_maps(trunk, x, settings)
+        return {method: np.asarray(maps) for method, maps in found.items()}, y
     methods, found = settings.methods, {}
     passes = functools.partial(_gradient, trunk, settings.target)
     gradient: gradients.Gradient = lambda points: passes(points)[0]  # noqa: E731
     y = None
-    first_order = [method for method in methods if method in ("saliency", "grad_input")]
+    first_order = [method for method in methods if method in ("saliency", "grad_input", "gradient_norm")]
     slope = None
     by_authors = [method for method in methods if settings.engine_of(method) == "deepexplain"]
     if by_authors:
@@ -127,6 +139,8 @@ def _on_batch(
             slope, y = passes(x)
         if "saliency" in methods:
             found["saliency"] = gradients.saliency(slope)
+        if "gradient_norm" in methods:
+            found["gradient_norm"] = gradients.gradient_norm(slope)
         if "grad_input" in methods:
             found["grad_input"] = gradients.grad_input(slope, x)
     if "integrated_gradients" in methods:

@@ -38,6 +38,11 @@ def saliency(gradient: tf.Tensor) -> tf.Tensor:
     return tf.abs(gradient)
 
 
+def gradient_norm(gradient: tf.Tensor) -> tf.Tensor:
+    """Euclidean norm of the gradient over colours: ``[N, H, W, C]`` to ``[N, H, W, 1]``."""
+    return tf.norm(gradient, axis=-1, keepdims=True)
+
+
 def grad_input(gradient: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """``gradient * x`` with the fed, preprocessed ``x`` (Shrikumar et al. 2016)."""
     return gradient * x

@@ -11,19 +11,24 @@ from tfattr.compat import installed
 from tfattr.errors import MissingExtraError, SettingsError
 
 ENGINES = ("innvestigate", "deepexplain")
-TARGETS = ("sum", "energy")
+TARGETS = ("sum", "energy", "channels")
 PAPER_METHODS = ("saliency", "grad_input", "elrp")
+PART_METHODS = ("grad_input", "gradient_norm")  # of the target channels
+PARTS = 8  # of a representation, for the target channels
 METHODS = (
-    *("saliency", "grad_input", "integrated_gradients", "smoothgrad"),
+    *("saliency", "grad_input", "gradient_norm", "integrated_gradients", "smoothgrad"),
     *("elrp", *(f"elrp_{engine}" for engine in ENGINES)),
 )
 OPTIONS = {"integrated_gradients": ("steps",), "smoothgrad": ("samples", "noise", "seed")}
+PART_OPTIONS = {"mixture_seed": 0, "grid": 16}  # of the target channels, with their defaults
 
 
 @dataclasses.dataclass(frozen=True)
 class AttributionSettings:
     """Methods, engine of epsilon-LRP, target, epsilon; see :func:`tfattr.attribute` for their meaning.
 
+    ``methods=None`` becomes :func:`default_methods` of the target; ``channels`` becomes ``channels:8``, with the options
+    ``mixture_seed`` and ``grid``.
     ``engine=None`` becomes :func:`default_engine`; where that is not iNNvestigate and ``elrp`` is asked for, a
     UserWarning says so.
 
@@ -32,7 +37,7 @@ class AttributionSettings:
         MissingExtraError: a method or the engine named needs iNNvestigate, which is not installed.
     """
 
-    methods: tuple[str, ...] = PAPER_METHODS
+    methods: tuple[str, ...] | None = None
     engine: str | None = None
     target: str = "sum"
     epsilon: float = 1e-4
@@ -45,7 +50,29 @@ class AttributionSettings:
         engine = method[len("elrp_") :] if method.startswith("elrp_") else None
         return engine if engine in ENGINES else None
 
+    @property
+    def parts(self) -> int | None:
+        """K of the target ``channels:K``; None for other targets."""
+        name, _, count = self.target.partition(":")
+        return (int(count) if count else PARTS) if name == "channels" else None
+
+    def for_target(self, target: str) -> AttributionSettings:
+        """The same for another target; to channels or back with the default methods and options of that target."""
+        if target.startswith("channels") == (self.parts is not None):
+            return dataclasses.replace(self, target=target)
+        return dataclasses.replace(self, target=target, methods=None, options={})
+
+    def option(self, name: str) -> int:
+        """An option of the target channels: ``mixture_seed`` or ``grid``."""
+        return int(self.options[name])
+
     def __post_init__(self) -> None:
+        check_target(self.target)
+        if self.parts:  # what run.json keeps is complete
+            object.__setattr__(self, "target", f"channels:{self.parts}")
+            object.__setattr__(self, "options", {**PART_OPTIONS, **self.options})
+        if self.methods is None:
+            object.__setattr__(self, "methods", default_methods(self.target))
         if not self.methods:
             raise SettingsError("No attribution method is given; expected one or more, such as grad_input.")
         for method in self.methods:
@@ -57,19 +84,28 @@ class AttributionSettings:
         self._choose_engine()
         if self.engine not in ENGINES:
             raise SettingsError(f"LRP engine {self.engine!r} is not known; expected {' or '.join(ENGINES)}.")
-        if self.target not in TARGETS:
-            raise SettingsError(f"Target {self.target!r} is not known; expected {' or '.join(TARGETS)}.")
+        strange = [method for method in self.methods if self.parts and method not in PART_METHODS]
+        if strange:
+            raise SettingsError(
+                f"With target {self.target} the methods are {' and '.join(PART_METHODS)}; {strange[0]} is not of them."
+            )
         if not self.epsilon > 0.0:
             raise SettingsError(
                 f"epsilon is {self.epsilon}; expected a positive number such as 1e-4, the authors'."
             )
         allowed = [name for method in self.methods for name in OPTIONS.get(method, ())]
+        allowed += PART_OPTIONS if self.parts else ()
         for name in self.options:
             if name not in allowed:
                 raise SettingsError(
                     f"Option {name!r} belongs to none of the methods {', '.join(self.methods)}; "
                     f"expected {', '.join(allowed) or 'no option'}."
                 )
+        if self.parts and (self.option("grid") < 1 or self.option("mixture_seed") < 0):
+            raise SettingsError(
+                f"grid is {self.option('grid')} and mixture_seed {self.option('mixture_seed')}; expected a positive number "
+                "and one that is not negative."
+            )
 
     def _choose_engine(self) -> None:
         available = installed.has_innvestigate()
@@ -84,6 +120,20 @@ class AttributionSettings:
         for method in () if available else self.methods:
             if self.engine_of(method) == "innvestigate" or method in ANALYZERS:
                 raise MissingExtraError(installed.missing_innvestigate(f"The attribution method {method!r}"))
+
+
+def check_target(target: str) -> None:
+    """Raises SettingsError for a target that is none of ``sum``, ``energy``, ``channels``, ``channels:K`` (K > 0)."""
+    name, colon, count = target.partition(":")
+    if name not in TARGETS or (colon and (name != "channels" or not count.isdecimal() or int(count) < 1)):
+        raise SettingsError(
+            f"Target {target!r} is not known; expected sum or energy or channels or channels:K."
+        )
+
+
+def default_methods(target: str) -> tuple[str, ...]:
+    """The methods where none is named: the paper's three, or gradient * input and gradient norm of channels."""
+    return PART_METHODS if target.startswith("channels") else PAPER_METHODS
 
 
 def default_engine() -> str:

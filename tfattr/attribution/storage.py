@@ -52,7 +52,7 @@ def attributions_for_storage(
         trunk: the model.
         x: float32 ``[N, H, W, C]`` in the trunk's fed frame.
         settings: methods, engine, target, epsilon; None computes no maps.
-        channels, dtype: see :func:`stored_maps`.
+        channels, dtype: see :func:`stored_maps`; of the target ``channels`` all K parts are stored.
         most_values: see :func:`stored_representation`; None gives no representation.
 
     Returns:
@@ -64,6 +64,8 @@ def attributions_for_storage(
     from tfattr.attribution.dispatch import attributions, attributions_and_representation
 
     check_storage(channels, dtype)
+    if settings is not None and settings.parts:
+        channels = "all"  # each is the map of a part
     representation = None
     if settings is None:
         maps, representation = {}, None if most_values is None else np.asarray(trunk(x), np.float32)

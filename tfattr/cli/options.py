@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from tfattr.attribution.settings import ENGINES, PAPER_METHODS, TARGETS
+from tfattr.attribution.settings import ENGINES, PAPER_METHODS, PART_OPTIONS, TARGETS, check_target
+from tfattr.errors import SettingsError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -45,6 +46,15 @@ def grid_size(_: click.Context, __: click.Parameter, value: str | None) -> tuple
     return int(match[1]), int(match[2] or match[1])
 
 
+def target_name(_: click.Context, __: click.Parameter, value: str) -> str:
+    """``sum``, ``energy``, ``channels`` or ``channels:K``."""
+    try:
+        check_target(value)
+    except SettingsError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
 def together(*decorators: Decorator) -> Decorator:
     """Several options as one decorator, shown in the order given."""
 
@@ -75,19 +85,20 @@ probe = together(
 )
 target = click.option(
     "--target",
-    type=click.Choice(TARGETS),
     default=TARGETS[0],
     show_default=True,
-    help="Sum of the representation's units (the paper's), or energy: half its squared norm.",
+    metavar="[sum|energy|channels[:K]]",
+    callback=target_name,
+    help="Sum of the representation's units (the paper's); energy: half its squared norm; or each of K parts by "
+    "itself (8): its channels, or K mixtures of them (methods: grad_input, gradient_norm).",
 )
 attribution = together(
     click.option(
         "--methods",
-        default=",".join(PAPER_METHODS),
-        show_default=True,
+        show_default=",".join(PAPER_METHODS),
         callback=names,
-        help="Attribution methods, with commas: saliency, grad_input, elrp, integrated_gradients, smoothgrad, or "
-        "iNNvestigate analyzers by name.",
+        help="Attribution methods, with commas: saliency, grad_input, gradient_norm, elrp, integrated_gradients, "
+        "smoothgrad, or iNNvestigate analyzers by name.",
     ),
     click.option(
         "--lrp-engine",
@@ -96,6 +107,16 @@ attribution = together(
         "(DeepExplain).",
     ),
     click.option("--epsilon", type=float, default=1e-4, show_default=True, help="Stabiliser of elrp."),
+    click.option(
+        "--parts-grid",
+        type=click.IntRange(min=1),
+        help=f"Of the target channels: side of the stored maps, means over area; default {PART_OPTIONS['grid']}.",
+    ),
+    click.option(
+        "--mixture-seed",
+        type=click.IntRange(min=0),
+        help="Of the target channels' random mixtures; default 0.",
+    ),
     click.option("--channels", type=click.Choice(["mean", "all"]), default="mean", show_default=True),
     click.option("--dtype", type=click.Choice(["float16", "float32"]), default="float16", show_default=True),
     click.option("--batch-size", type=click.IntRange(min=1), help="Images at a time; default by input size."),
@@ -126,10 +147,10 @@ measures = click.option(
     "measures",
     callback=names,
     help="How two models' maps of an image compare, with commas: cosine (the paper's), pearson, spearman, subspace, "
-    "explained, or one registered in Python. Default: cosine.",
+    "explained. Default: cosine; of a run with target channels subspace and explained.",
 )
 measure = click.option(
-    "--measure", help="Of the affinities that the run has: by this measure. Default: cosine."
+    "--measure", help="Of the affinities that RUN has by METHOD, that by this measure; default the first."
 )
 linkage = click.option(
     "--linkage",

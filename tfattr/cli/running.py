@@ -84,6 +84,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
 
     opened = _zoo(zoo, settings)
     attribution = _attribution(settings, settings["target"])
+    settings["methods"] = attribution.methods
     exif = settings["exif"] or "upright"
     survey = survey_probe(probe, settings["probe_root"], settings["limit"], settings["strict"], exif)
     for skipped in survey.skipped[:_NAMED]:
@@ -122,6 +123,11 @@ def _attribution(settings: dict[str, Any], target: str) -> Any:
         engine=settings["lrp_engine"],
         target=target,
         epsilon=settings["epsilon"],
+        options={
+            name: settings[key]
+            for name, key in (("grid", "parts_grid"), ("mixture_seed", "mixture_seed"))
+            if settings[key] is not None
+        },
     )
 
 

@@ -14,7 +14,7 @@ Features
     index   int64        its position among the run's readable probe images
     map     string       the stored map, little-endian, row-major [H, W, C]; stored * scale = the map
     dtype   string       "float16" or "float32", of the stored map
-    shape   int64 [3]    H, W, C; C is 1 for the channel mean
+    shape   int64 [3]    H, W, C; C is 1 for the channel mean, K for the parts of a target channels:K
     scale   float32      the largest absolute finite value of the map (1 if that is 0, and for float32)
     norm    float32      Euclidean norm of the map; NaN if the map is not finite
     finite  int64        1 if every value is finite, else 0

@@ -98,7 +98,10 @@ def _facts(run: RunFiles, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any
     groups = Counter(run.groups[model] for model in models if model in run.groups)
     methods = [entry["name"] for entry in entries]
     grids = dict.fromkeys(" × ".join(map(str, entry["grid"])) for entry in entries if entry["grid"])
-    target = manifest["settings"].get("target")
+    target = str(manifest["settings"].get("target") or "")
+    said = _TARGETS.get(target, target)
+    if target.startswith("channels:"):
+        said = f"each of {target[9:]} parts of the representation (channels, or mixtures of them)"
     facts = [
         ("Zoo", str(manifest["source"].get("zoo") or "").rsplit("/", 1)[-1]),
         (
@@ -109,7 +112,7 @@ def _facts(run: RunFiles, entries: Sequence[Mapping[str, Any]]) -> dict[str, Any
         ("Probe set", run.probe or ""),
         ("Images", plural(len(manifest["probe"]), "image") + ", no labels used"),
         ("Methods", ", ".join(methods)),
-        ("Target", _TARGETS.get(target, str(target or ""))),
+        ("Target", said),
         ("Maps compared at", ", ".join(grids) + " pixels" if grids else ""),
     ]
     return {"label": run.label, "facts": {name: text for name, text in facts if text}}

@@ -20,7 +20,7 @@ from tfattr.affinity import (
     both_directions,
     similarity_tree,
 )
-from tfattr.affinity.measures import DEFAULT_MEASURE, described, entry_name, find_measure
+from tfattr.affinity.measures import DEFAULT_MEASURE, PART_MEASURES, described, entry_name, find_measure
 from tfattr.affinity.streaming import fill_states
 from tfattr.errors import RecordsError
 from tfattr.records import RunManifest, map_directory, whole_file
@@ -97,8 +97,12 @@ def affinity_states(
 
 
 def default_measures(manifest: RunManifest) -> tuple[str, ...]:
-    """The measures that a run's maps are compared by where none is named: the cosine."""
-    return (DEFAULT_MEASURE,)
+    """The measures that a run's maps are compared by where none is named: the cosine; of channels the spans'."""
+    return (
+        PART_MEASURES
+        if str(manifest.settings.get("target", "")).startswith("channels")
+        else (DEFAULT_MEASURE,)
+    )
 
 
 def analyse(

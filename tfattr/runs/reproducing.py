@@ -112,7 +112,7 @@ def reproduce(
                 f"{run.label}: {len(zoo)} models, {len(surveys[run.probe].images)} images, target {run.target}"
             )
             source = {"zoo": zoo.name, "probe": run.probe, "probe_root": roots.get(run.probe), "limit": limit}
-            settings = replace(attribution, target=run.target)
+            settings = attribution.for_target(run.target)
             attribute_zoo(
                 models,
                 surveys[run.probe],
@@ -123,7 +123,7 @@ def reproduce(
                 source=source,
                 **computing,
             )
-            analyse(out / run.label, models=order, methods=attribution.methods, **drawing)
+            analyse(out / run.label, models=order, methods=settings.methods, **drawing)
         if controls:
             tell("controls: the same networks with shuffled weights")
             main = runs[0]
@@ -220,7 +220,7 @@ def _exif(probe: str) -> str:
 
 def _label(probe: str, target: str) -> str:
     name = Path(probe).stem
-    return name if target == "sum" else f"{name}_{target}"
+    return name if target == "sum" else f"{name}_{target.replace(':', '_')}"
 
 
 def _first_order(methods: Sequence[str]) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfattr.affinity import AffinityResult, Tree, similarity_tree
-from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
+from tfattr.affinity import AffinityResult, Tree, both_directions, similarity_tree
+from tfattr.affinity.measures import choose_entry, split_entry
+from tfattr.attribution.settings import AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.records import RunManifest, map_directory, read_maps
 from tfattr.runs.analysis import AFFINITY_NAME, analyse
@@ -59,7 +60,10 @@ class Run:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Attribution methods that there is an affinity of; ``grad_input``, else the first, where none is named."""
+        """What there is an affinity of: methods, or methods by a measure (``grad_input_explained``).
+
+        ``grad_input``, else the first, where none is named.
+        """
         return self._result.methods
 
     @property
@@ -98,7 +102,7 @@ class Run:
 
     def tree(self, method: str | None = None, linkage: str = "single") -> Tree:
         """The similarity tree of the models (see :func:`tfattr.similarity_tree`)."""
-        return similarity_tree(self._matrix(method), self.models, linkage)
+        return similarity_tree(both_directions(self._matrix(method)), self.models, linkage)
 
     def maps(
         self, image: int | str, method: str | None = None, models: Sequence[str] | None = None
@@ -114,7 +118,7 @@ class Run:
             SettingsError: no such image, method or model.
         """
         number = self._image(image)
-        folder = self._method(method)
+        folder = split_entry(self._method(method))[0]
         chosen = self._chosen(models)
         return {model: self._map(model, folder, number) for model in chosen}
 
@@ -126,7 +130,9 @@ class Run:
         if order == "tree" and not np.isfinite(matrix).all():
             order = None
         title = f"affinity by {method_name(name)}, {len(self.images)} images"
-        return affinity_figure(matrix, self.models, title, order=order, groups=self.groups)
+        return affinity_figure(
+            matrix, self.models, title, order=order, groups=self.groups, measure=self._result.measure(name)
+        )
 
     def plot_tree(self, method: str | None = None, linkage: str = "single") -> Figure:
         """The similarity tree as a picture."""
@@ -163,7 +169,9 @@ class Run:
             else list(np.atleast_1d(np.asarray(images, object)))
         )
         numbers = [self._image(image) for image in wanted]
-        methods = [self._method(method) for method in methods or self.methods]
+        methods = list(
+            dict.fromkeys(split_entry(self._method(method))[0] for method in methods or self.methods)
+        )
         frame = Preprocessing((192, 192), range="[0,255]")
         paths = [probe_of(self.path).images[number].path for number in numbers]
         photos = frame([read_photo(path) for path in paths]).round().astype(np.uint8)
@@ -258,11 +266,12 @@ class Run:
     def _method(self, method: str | None) -> str:
         if method is None:
             return _DEFAULT if _DEFAULT in self.methods else self.methods[0]
-        if method not in self.methods:
+        try:
+            return choose_entry(self.methods, method)
+        except SettingsError as error:
             raise SettingsError(
                 f"{self.path}: no method {method!r}; expected one of {', '.join(self.methods)}."
-            )
-        return method
+            ) from error
 
     def _matrix(self, method: str | None) -> np.ndarray:
         return self._result.affinity[self._method(method)]
@@ -295,7 +304,7 @@ def run(
     probe: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    methods: Sequence[str] = PAPER_METHODS,
+    methods: Sequence[str] | None = None,
     engine: str | None = None,
     target: str = "sum",
     epsilon: float = 1e-4,
@@ -305,6 +314,7 @@ def run(
     limit: int | None = None,
     probe_root: str | os.PathLike[str] | None = None,
     grid: int | tuple[int, int] | None = None,
+    measures: Sequence[str] | None = None,
     linkage: str = "single",
     trust: bool = False,
     pictures: bool = False,
@@ -322,6 +332,8 @@ def run(
         batch_size: images at a time; fitted to each model's input if None.
         limit, probe_root: see :func:`tfattr.runs.probes.survey_probe`.
         grid: size at which maps are compared.
+        measures: how maps compare, see :func:`tfattr.runs.analysis.compute_affinity`; each but the cosine is an entry of its
+            own, such as ``grad_input_explained``.
         linkage: of the trees.
         trust: let models run code and touch files.
         pictures: also write ``figures/``.
@@ -332,7 +344,7 @@ def run(
     """
     opened = open_zoo(zoo) if isinstance(zoo, (str, os.PathLike)) else zoo
     models = [model.trusted() if trust and isinstance(model, ModelSpec) else model for model in opened]
-    attribution = AttributionSettings(tuple(methods), engine, target, epsilon, options)
+    attribution = AttributionSettings(methods and tuple(methods), engine, target, epsilon, options)
     attribute_zoo(
         models,
         survey_probe(probe, probe_root, limit),
@@ -351,7 +363,8 @@ def run(
     analyse(
         out,
         models=[model.name for model in models],
-        methods=methods,
+        methods=attribution.methods,
+        measures=measures,
         grid=(grid, grid) if isinstance(grid, int) else grid,
         linkage=linkage,
         progress=progress,
