@@ -50,6 +50,40 @@ def test_ranges_mean_and_channel_order():
     assert bgr([photo])[0, 0, 0].tolist() == pytest.approx([-1.0, 49.0, 252.0])
 
 
+def test_std_scale_and_presets():
+    photo = np.zeros((4, 4, 3), np.uint8) + np.array([255, 51, 0], np.uint8)
+    torch = Preprocessing.from_preset("imagenet-torch", (4, 4))
+    expected = (np.array([1.0, 0.2, 0.0]) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(torch([photo])[0, 0, 0], expected, rtol=1e-5)
+    caffe = Preprocessing.from_preset("imagenet-caffe", (4, 4), scale=0.017)
+    expected = (np.array([0.0, 51.0, 255.0]) - [103.939, 116.779, 123.68]) * 0.017
+    np.testing.assert_allclose(caffe([photo])[0, 0, 0], expected, rtol=1e-5)
+    assert Preprocessing.from_preset("tf", (4, 4)) == Preprocessing((4, 4), range="[-1,1]")
+    assert Preprocessing.from_preset("tf", (4, 4), range="[0,1]") == Preprocessing((4, 4))
+    for frame in (torch, caffe):
+        fed = frame([np.full_like(photo, 255), np.zeros_like(photo)])
+        assert frame.bounds == pytest.approx((fed.min(), fed.max()), rel=1e-5)
+
+
+def test_raw_takes_any_number_of_channels():
+    bands = np.random.default_rng(0).integers(0, 256, (9, 11, 5), np.uint8)
+    frame = Preprocessing((4, 6), color="raw", bands=5, range="[-1,1]", mean=(0.0, 0.1, 0.2, 0.3, 0.4))
+    fed = frame([bands])[0]
+    assert fed.shape == (4, 6, 5)
+    single = Preprocessing((4, 6), range="[-1,1]")([np.repeat(bands[..., 3:4], 3, axis=2)])[0]
+    np.testing.assert_allclose(fed[..., 3], single[..., 0] - 0.3, atol=1e-6)
+    with pytest.raises(SettingsError, match=r"expected uint8 \[height, width, 5\]"):
+        frame([bands[..., :3]])
+
+
+def test_frames_of_older_files_are_written_as_they_were():
+    plain = Preprocessing((8, 8), mean=(0.5,)).to_dict()
+    assert not {"std", "scale", "bands", "layout"} & set(plain)
+    frame = Preprocessing((8, 8), std=(0.5,), scale=2.0, layout="NCHW")
+    assert Preprocessing.from_dict(frame.to_dict()) == frame
+    assert frame.model_shape == (3, 8, 8)
+
+
 def test_luma_and_lightness():
     photo = np.zeros((4, 4, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
     assert Preprocessing((4, 4), color="Y")([photo])[0, 0, 0, 0] == pytest.approx(0.299, abs=1e-6)
@@ -92,6 +126,11 @@ def test_survives_json():
         ({"size": (0, 3)}, "size is (0, 3)"),
         ({"size": 3}, "size is 3"),
         ({"hole": (1, 2)}, "hole is (1, 2)"),
+        ({"std": (1, 2)}, "std has 2 values"),
+        ({"std": (0,)}, "expected positive values"),
+        ({"scale": "x"}, "scale is 'x'"),
+        ({"bands": 4}, "bands is 4"),
+        ({"layout": "HW"}, "layout is 'HW'"),
     ],
 )
 def test_bad_settings_are_named(fields, said):

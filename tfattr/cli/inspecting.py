@@ -21,6 +21,8 @@ def inspect(file: str, everything: bool, trust: bool, debug: bool) -> None:
     found = look(file, trust=trust)
     click.echo(f"{found.path}: {found.kind}")
     _table("inputs", found.inputs, everything)
+    _table("tensors behind them that take images as numbers", found.images, everything)
+    _table("signatures", found.signatures, everything)
     _table("candidate layers, in order of computation", found.layers, everything)
     _table("variables", [(name, str(list(shape))) for name, shape in found.variables], everything)
     if found.operations:

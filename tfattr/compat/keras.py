@@ -57,10 +57,15 @@ def saved_by(path: str) -> str | None:
         import h5py
 
         with h5py.File(path, "r") as file:
-            found = file.attrs["keras_version"]
-            return found.decode() if isinstance(found, bytes) else str(found)
+            found, config = (_text(file.attrs.get(key, "")) for key in ("keras_version", "model_config"))
+            # Only Keras 3 writes this class; some converters leave the version out.
+            return "3.x" if "DTypePolicy" in config and not found.startswith("3.") else found or None
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
         return None  # a folder, or damaged: loading it says what is wrong
+
+
+def _text(stored: Any) -> str:
+    return stored.decode() if isinstance(stored, bytes) else str(stored)
 
 
 def sublayers(layer: Any) -> list[Any]:

@@ -103,7 +103,9 @@ def assemble(
     plain = simplify.resolve_branches(cut, output_name, shape, where)
     plain = simplify.bypass_identities(plain, output_name)
     plain = dropout.settle_masks(plain, output_name, where)
-    plain = simplify.fold_constants(plain, output_name, where)
+    switches = [f"{node.name}:0" for node in cut.node if node.op == "PlaceholderWithDefault"]
+    plain = simplify.fold_constants(plain, output_name, where, switches)
+    plain = dropout.without_ones(plain, output_name)
     plain = simplify.fix_shapes(plain, output_name, shape, where)
     plain = simplify.fold_constants(plain, output_name, where)
     plain = simplify.free_batch(plain, batch, shape)

@@ -67,11 +67,11 @@ def settle_masks(graph_def: g.GraphDef, output: str, where: str) -> g.GraphDef:
     # Named anew: TensorFlow would hold a constant to the shape that the mask had.
     graph_def = g.redirected(graph_def, {name: f"{name}/settled" for name in settled})
     graph_def.node.extend(g.constant(f"{name}/settled", value) for name, value in settled.items())
-    return g.prune(_without_ones(graph_def, output), [output])
+    return g.prune(graph_def, [output])
 
 
-def _without_ones(graph_def: g.GraphDef, output: str) -> g.GraphDef:
-    """Multiplying and dividing by a scalar 1, and choosing by a scalar, are taken out."""
+def without_ones(graph_def: g.GraphDef, output: str) -> g.GraphDef:
+    """Multiplying by a scalar 1, and choosing by a scalar, are taken out."""
     nodes = g.nodes_by_name(graph_def)
     redirect = {}
     for node in graph_def.node:
@@ -87,7 +87,7 @@ def _without_ones(graph_def: g.GraphDef, output: str) -> g.GraphDef:
             redirect[node.name] = refs[1] if scalars[0] else refs[2]
         elif node.op == "Mul" and 1.0 in [one for one in scalars if one is not None]:
             redirect[node.name] = refs[1 - scalars.index(1.0)]
-    return g.redirected(graph_def, redirect)
+    return g.prune(g.redirected(graph_def, redirect), [output]) if redirect else graph_def
 
 
 def _dtype(node: g.NodeDef) -> type:

@@ -208,9 +208,9 @@ def image_behind(graph_def: g.GraphDef, input: str, output: str, channels: int, 
     Raises:
         GraphError: there is none; the sentence names candidates.
     """
-    order = g.ordered(_acyclic(graph_def, input), where)
+    order = g.ordered(acyclic(graph_def), where)
     behind = g.dependents(order, [input])
-    tensors = _shapes(graph_def)
+    tensors = imported_tensors(graph_def)
     candidates = [
         name
         for name in (f"{node.name}:{port}" for node in order if node.name in behind for port in range(1))
@@ -230,7 +230,7 @@ def image_behind(graph_def: g.GraphDef, input: str, output: str, channels: int, 
     )
 
 
-def _acyclic(graph_def: g.GraphDef, input: str) -> g.GraphDef:
+def acyclic(graph_def: g.GraphDef) -> g.GraphDef:
     """The graph without what closes a loop: decoding many files is one."""
     result = g.GraphDef(versions=graph_def.versions, library=graph_def.library)
     for node in graph_def.node:
@@ -243,7 +243,8 @@ def _acyclic(graph_def: g.GraphDef, input: str) -> g.GraphDef:
     return result
 
 
-def _shapes(graph_def: g.GraphDef) -> dict[str, tf.Tensor]:
+def imported_tensors(graph_def: g.GraphDef) -> dict[str, tf.Tensor]:
+    """The tensors of an imported graph by name, with what TensorFlow infers of their types and shapes."""
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
     return {tensor.name: tensor for operation in graph.get_operations() for tensor in operation.outputs}

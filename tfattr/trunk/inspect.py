@@ -9,10 +9,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfattr.errors import ModelFileError
-from tfattr.trunk import freeze, tf1
+from tfattr.errors import GraphError, ModelFileError
+from tfattr.trunk import dtypes, freeze, tf1
 from tfattr.trunk import graph as g
 from tfattr.trunk.guard import one_sentence
+from tfattr.trunk.opened import flattened
 
 _INPUTS = ("Placeholder", "PlaceholderWithDefault", "IteratorGetNext", "QueueDequeueManyV2", "QueueDequeueV2")
 _LAYERS = (
@@ -33,6 +34,9 @@ class Inspection:
         layers: ``(tensor, operation, shape)`` in the order of computation.
         operations: operation to how many.
         variables: ``(name, shape)`` of a checkpoint.
+        images: ``(tensor, dtype, shape)`` behind an input that takes whole numbers or encoded images, where images are
+            numbers that can be fed.
+        signatures: ``(name, what it takes and gives)`` of a SavedModel.
     """
 
     path: str
@@ -41,6 +45,8 @@ class Inspection:
     layers: tuple[tuple[str, str, str], ...] = ()
     operations: tuple[tuple[str, int], ...] = ()
     variables: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    images: tuple[tuple[str, str, str], ...] = ()
+    signatures: tuple[tuple[str, str], ...] = ()
 
 
 def inspect(path: str | os.PathLike[str], *, trust: bool = False) -> Inspection:
@@ -77,8 +83,10 @@ def _inspect(path: str, trust: bool) -> Inspection:
     )
 
 
-def _graph(path: str, kind: str, graph_def: g.GraphDef) -> Inspection:
-    shapes = _static_shapes(graph_def)
+def _graph(
+    path: str, kind: str, graph_def: g.GraphDef, signatures: tuple[tuple[str, str], ...] = ()
+) -> Inspection:
+    shapes, images = _static_shapes(graph_def), _images(graph_def)
     inputs = tuple(
         (f"{node.name}:0", _dtype(node), shapes.get(node.name, "?"))
         for node in graph_def.node
@@ -90,7 +98,34 @@ def _graph(path: str, kind: str, graph_def: g.GraphDef) -> Inspection:
         if node.op in _LAYERS and not node.name.startswith(("gradients", "save"))
     )
     counts = collections.Counter(node.op for node in graph_def.node)
-    return Inspection(path, kind, inputs, layers, tuple(counts.most_common()))
+    return Inspection(
+        path, kind, inputs, layers, tuple(counts.most_common()), images=images, signatures=signatures
+    )
+
+
+def _images(graph_def: g.GraphDef) -> tuple[tuple[str, str, str], ...]:
+    """Tensors of four dimensions behind inputs that take no floating point numbers."""
+    closed = [
+        node.name
+        for node in graph_def.node
+        if node.op.startswith("Placeholder") and _dtype(node) in ("uint8", "int32", "int64", "string")
+    ]
+    if not closed:
+        return ()
+    try:
+        order = g.ordered(dtypes.acyclic(graph_def))
+        tensors = dtypes.imported_tensors(graph_def)
+    except (GraphError, ValueError, TypeError, tf.errors.OpError, KeyError):
+        return ()
+    behind = g.dependents(order, closed)
+    found = [
+        tensors[f"{node.name}:0"] for node in order if node.name in behind and f"{node.name}:0" in tensors
+    ]
+    return tuple(
+        (tensor.name, tensor.dtype.name, _shape_text(tensor.shape))
+        for tensor in found
+        if tensor.dtype.is_floating and tensor.shape.rank == 4 and tensor.shape[-1] in (None, 1, 3, 4)
+    )[:8]
 
 
 def _static_shapes(graph_def: g.GraphDef) -> dict[str, str]:
@@ -103,10 +138,12 @@ def _static_shapes(graph_def: g.GraphDef) -> dict[str, str]:
     shapes = {}
     for operation in graph.get_operations():
         if operation.outputs:
-            shape = operation.outputs[0].shape
-            sizes = "?" if shape.rank is None else ", ".join("?" if n is None else str(n) for n in shape)
-            shapes[operation.name] = f"[{sizes}]" if shape.rank is not None else "?"
+            shapes[operation.name] = _shape_text(operation.outputs[0].shape)
     return shapes
+
+
+def _shape_text(shape: tf.TensorShape) -> str:
+    return "?" if shape.rank is None else f"[{', '.join('?' if n is None else str(n) for n in shape)}]"
 
 
 def _dtype(node: g.NodeDef) -> str:
@@ -137,37 +174,58 @@ def _variables(path: str, reader: tf.train.CheckpointReader) -> Inspection:
 
 
 def _saved_model(path: str, trust: bool) -> Inspection:
-    from tfattr.trunk.saved_model import load_saved_model
+    from tfattr.trunk.saved_model import load_saved_model, saved_functions
 
     loaded = load_saved_model(path, trust)
-    for key in ("serving_default", *loaded.signatures):
-        if key in loaded.signatures:
-            graph_def, _ = freeze.captured(loaded.signatures[key])
-            return _graph(path, "saved_model", graph_def)
-    raise ModelFileError(
-        f"{path}: the SavedModel has no signature; export it with signatures=, or use from_hub."
+    signatures = {name: loaded.signatures[name] for name in loaded.signatures}
+    for name in saved_functions(loaded):
+        for function in getattr(loaded, name).concrete_functions[:1]:
+            signatures.setdefault(name, function)
+    if not signatures:
+        raise ModelFileError(
+            f"{path}: the SavedModel has neither a signature nor a function; export it with signatures=."
+        )
+    shown = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+    graph_def, _ = freeze.captured(signatures[shown])
+    return _graph(
+        path, "saved_model", graph_def, tuple((name, _described(one)) for name, one in signatures.items())
     )
 
 
+def _described(function: Any) -> str:
+    """What a concrete function takes and gives."""
+    count = len(function.inputs) - len(function.captured_inputs)
+    taken = [
+        f"{tensor.op.name} {tensor.dtype.name} {_shape_text(tensor.shape)}"
+        for tensor in function.inputs[:count]
+    ]
+    given = [
+        f"{path or 'one'} {_shape_text(tensor.shape)}"
+        for path, tensor in flattened(function.structured_outputs)
+    ]
+    return f"{', '.join(taken) or 'nothing'} -> {', '.join(given) or 'nothing'}"
+
+
 def _keras(path: str, trust: bool) -> Inspection:
-    from tfattr.trunk.keras_model import load_keras
+    from tfattr.trunk.keras_model import layers, load_keras
 
     model = load_keras(path, trust)
     return Inspection(
         path,
         "keras",
         tuple(
-            (tensor.name, tf.as_dtype(tensor.dtype).name, str(list(tensor.shape))) for tensor in model.inputs
+            (tensor.name, tf.as_dtype(tensor.dtype).name, str(list(tensor.shape)))
+            for tensor in getattr(model, "inputs", None) or ()
         ),
-        tuple((layer.name, type(layer).__name__, _output_shape(layer)) for layer in model.layers),
+        tuple((path, type(layer).__name__, _output_shape(layer)) for path, layer in layers(model)),
         tuple(collections.Counter(type(layer).__name__ for layer in model.layers).most_common()),
     )
 
 
 def _output_shape(layer: Any) -> str:
-    if hasattr(layer, "output_shape"):
-        return str(layer.output_shape)
     try:
-        return str(layer.output.shape)  # Keras 3
-    except (AttributeError, ValueError):
-        return "?"
+        return str(
+            layer.output_shape if hasattr(layer, "output_shape") else layer.output.shape
+        )  # legacy, Keras 3
+    except (AttributeError, ValueError, RuntimeError):
+        return "?"  # not called yet, or in several places

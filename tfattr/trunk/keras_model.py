@@ -166,6 +166,15 @@ def _specs(
                 "it as input= and give the values of the others with feed=."
             )
         image = ranked[0] if ranked else 0
+    stated = list(declared[image].shape)[1:]
+    if len(stated) == 3 and any(a not in (None, b) for a, b in zip(stated, frame.model_shape)):
+        first = (
+            stated[0] == frame.channels and stated[2] not in (None, frame.channels) and frame.layout == "NHWC"
+        )
+        raise GraphError(
+            f"{where}: the model takes images of shape {stated}, and would be fed {list(frame.model_shape)}; give the size and "
+            f"colour that it was made for{' (and layout NCHW)' if first else ''}."
+        )
     return [
         tf.TensorSpec(
             size if number == image else [None, *list(tensor.shape)[1:]], tf.as_dtype(tensor.dtype), name
@@ -281,9 +290,14 @@ def load_keras(path: str, trust: bool = False, custom_objects: Mapping[str, Any]
 
 def _why_not(path: str, error: Exception) -> str:
     said = g.reason(error).rstrip(". ")
+    if "No model config found" in said:
+        return (
+            "the file holds weights alone, without the model; build the model in Python, load_weights, and use "
+            "Trunk.from_keras(model)."
+        )
     if any(
         words in str(error)
-        for words in ("Unknown layer", "Could not locate", "Unknown object", "Unknown activation")
+        for words in ("Unknown layer", "Could not locate", "Unknown object", "'activation': {'module'")
     ):
         return (
             f"Keras knows no such layer or function ({said}); give it as custom_objects={{name: class or function}}, or "

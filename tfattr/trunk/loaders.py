@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from tfattr.errors import ModelFileError, SettingsError
-from tfattr.trunk.assemble import assemble
-from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
     from tfattr.trunk.trunk import Trunk
 
-# Each reader's module is imported on use: it brings its own dependency.
+# Each reader's module is imported on use: it brings its own dependency, TensorFlow first of all.
 _READERS = {
     "frozen_graph": ("tf1", "read_frozen_graph"),
     "meta_graph": ("tf1", "read_training_graph"),
@@ -37,6 +35,13 @@ OPTIONS = {
     "hub": ("output", "input", "signature", "tags"),
     "callable": ("output",),
     "trunk": (),
+}
+
+
+NEEDED = {
+    "frozen_graph": ("input", "output"),
+    "meta_graph": ("input", "output"),
+    "checkpoint": ("build",),
 }
 
 
@@ -74,6 +79,9 @@ def open_trunk(
         ModelFileError: the file cannot be read, is damaged, or does what needs ``trust``.
         GraphError: the model cannot be cut as asked, or holds what no trunk can.
     """
+    from tfattr.trunk.assemble import assemble
+    from tfattr.trunk.guard import one_sentence
+
     module, reader = _READERS[source]
     read = getattr(importlib.import_module(f"tfattr.trunk.{module}"), reader)
     opened = read(model, preprocessing, trust, **options)
@@ -124,10 +132,7 @@ def check_options(source: str, options: Mapping[str, Any], where: str) -> None:
             raise SettingsError(
                 f"{where}: a model of source {source!r} takes no {key!r}; it takes {', '.join(sorted(taken))}."
             )
-    needed = ["preprocessing"]
-    needed += ["input", "output"] if source in ("frozen_graph", "meta_graph") else []
-    needed += ["build"] if source == "checkpoint" else []
-    for key in needed:
+    for key in ("preprocessing", *NEEDED.get(source, ())):
         if key not in options:
             raise SettingsError(
                 f"{where}: a model of source {source!r} needs {key!r}"

@@ -43,7 +43,7 @@ def read_saved_model(
         if function is None and callable(loaded):
             return _called(loaded, frame, output, path, Path(path).name, provenance)
         if function is None:
-            functions = _functions(loaded)
+            functions = saved_functions(loaded)
             raise GraphError(
                 f"{path}: the SavedModel has no signature{' serving_default' if loaded.signatures else ''} and cannot be "
                 f"called; name one as signature=: {', '.join([*loaded.signatures, *functions]) or 'none is there'}."
@@ -123,7 +123,7 @@ def _named(loaded: Any, signature: str | None, where: str) -> Any:
         return signatures[usual[0]] if usual else None
     if signature in signatures:
         return signatures[signature]
-    if signature in _functions(loaded):
+    if signature in saved_functions(loaded):
         traced = getattr(loaded, signature).concrete_functions
         if len(traced) == 1:
             return traced[0]
@@ -132,12 +132,17 @@ def _named(loaded: Any, signature: str | None, where: str) -> Any:
         )
     raise GraphError(
         f"{where}: no signature {signature!r}; the SavedModel has "
-        f"{', '.join([*signatures, *_functions(loaded)]) or 'none'}."
+        f"{', '.join([*signatures, *saved_functions(loaded)]) or 'none'}."
     )
 
 
-def _functions(loaded: Any) -> list[str]:
-    return sorted(name for name, value in vars(loaded).items() if getattr(value, "concrete_functions", None))
+def saved_functions(loaded: Any) -> list[str]:
+    """Names of the functions that a loaded SavedModel brings beside its signatures."""
+    return sorted(
+        name
+        for name, value in vars(loaded).items()
+        if getattr(value, "concrete_functions", None) and not name.startswith(("_", "call_and_return"))
+    )
 
 
 def _from_signature(

@@ -250,8 +250,10 @@ def bypass_identities(graph_def: g.GraphDef, output: str) -> g.GraphDef:
     return g.prune(g.redirected(graph_def, redirect), [output])
 
 
-def fold_constants(graph_def: g.GraphDef, output: str, where: str) -> g.GraphDef:
-    """What does not depend on the input is computed once.
+def fold_constants(
+    graph_def: g.GraphDef, output: str, where: str, switches: Sequence[str] = ()
+) -> g.GraphDef:
+    """What does not depend on the input is computed once; ``switches`` are placeholders that messages name.
 
     Raises:
         GraphError: a random operation feeds the output (a training graph with dropout or noise), or
@@ -262,7 +264,8 @@ def fold_constants(graph_def: g.GraphDef, output: str, where: str) -> g.GraphDef
     if random:
         raise GraphError(
             f"{where}: the output depends on the random operation {random[0]!r} (dropout or noise of a training "
-            "graph); give the inference graph, or feed= the placeholder that switches training off."
+            "graph); give the inference graph, or feed= the placeholder that switches training off"
+            f"{' (' + ', '.join(switches[:3]) + ')' if switches else ''}."
         )
     varying = g.dependents(order, [node.name for node in order if node.op == "Placeholder"])
     if output not in varying:

@@ -11,19 +11,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfattr.errors import SettingsError
-from tfattr.trunk.preprocessing import Preprocessing
+from tfattr.trunk import loaders
+from tfattr.trunk.preprocessing import Preprocessing, preset_fields
 from tfattr.zoo.families import Family, families, family
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
-SOURCES = ("frozen_graph", "meta_graph", "checkpoint", "keras", "saved_model", "hub", "trunk")
-_FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias", "crop", "resize")
-_KNOWN = (
-    "name", "source", "path", "builder", "input", "output", "layer", "signature", "feed", "task", "group",
-    "fold_batch_norm", *_FRAME,
-)  # fmt: skip
-_NEEDED = {"frozen_graph": ("input", "output"), "meta_graph": ("input", "output"), "checkpoint": ("builder",)}
+_FRAME = tuple(field.name for field in dataclasses.fields(Preprocessing))
+_ABOUT = ("name", "source", "path", "task", "group")
+# What a zoo file calls otherwise than the doors of Trunk: the code of a net stands there by name.
+_NAMES = {"build": "builder"}
+SOURCES = tuple(source for source in loaders.OPTIONS if source != "callable")
+_CUT = {
+    source: tuple(_NAMES.get(key, key) for key in loaders.OPTIONS[source])
+    + (() if source == "trunk" else ("feed", "fold_batch_norm"))
+    for source in SOURCES
+}
+_KINDS: dict[str, tuple[type, ...]] = {
+    "builder": (str,), "input": (str,), "output": (str, int), "layer": (str,), "signature": (str,), "tags": (list,),
+    "feed": (dict,), "custom_objects": (dict,), "fold_batch_norm": (bool,), "task": (str,), "group": (str,),
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +45,11 @@ class ModelSpec:
         preprocessing: None for a saved trunk, which carries its own.
         builder: for ``checkpoint``: a family of :func:`tfattr.zoo.families` or ``"module:function"``.
         options: of the builder.
-        cut: ``input``, ``output``, ``layer``, ``signature``, ``feed``, ``fold_batch_norm``, as given.
+        cut: what the door takes beside (:data:`tfattr.trunk.loaders.OPTIONS`), ``feed`` and ``fold_batch_norm``, as
+            given; ``custom_objects`` as names ``"module:class"``.
         task: what the model was trained for.
         group: ``2D``, ``3D``, ``geometric``, ``semantic`` or any other word that figures colour by.
-        trust: the model may run code: its builder may be a function of any module, its file may hold Lambda layers or
+        trust: the model may run code: its builder and custom objects may be of any module, its file may hold Lambda layers or
             operations that touch files. Never read from the zoo file, whose author would be the one to trust.
     """
 
@@ -68,17 +77,11 @@ class ModelSpec:
         source = table["source"]
         if source not in SOURCES:
             raise SettingsError(f"{where}: source is {source!r}; expected one of {', '.join(SOURCES)}.")
-        for key in _NEEDED.get(source, ()):
+        for key in loaders.NEEDED.get(source, ()):
+            key = _NAMES.get(key, key)
             if key not in table:
                 raise SettingsError(f"{where}: source {source!r} needs the key {key!r}.")
-        extra = {key: value for key, value in table.items() if key not in _KNOWN}
-        if extra and source != "checkpoint":
-            key = next(iter(extra))
-            near = difflib.get_close_matches(key, _KNOWN, n=1)
-            raise SettingsError(
-                f"{where}: the key {key!r} is not known{f'; did you mean {near[0]!r}?' if near else ''} "
-                '(only source "checkpoint" takes builder options beside it).'
-            )
+        extra = _checked_keys(table, source, where)
         path = table["path"]
         if source != "hub" or not _is_url(path):
             path = str((folder / Path(path).expanduser()).resolve() if not Path(path).is_absolute() else path)
@@ -89,11 +92,7 @@ class ModelSpec:
             preprocessing=_preprocessing(table, where),
             builder=table.get("builder"),
             options=extra,
-            cut={
-                key: table[key]
-                for key in ("input", "output", "layer", "signature", "feed", "fold_batch_norm")
-                if key in table
-            },
+            cut={key: table[key] for key in _CUT[source] if key in table and key != "builder"},
             task=table.get("task"),
             group=table.get("group"),
         )
@@ -125,24 +124,33 @@ class ModelSpec:
             build, output = self._build()
             common.setdefault("output", output)
             return Trunk.from_checkpoint(self.path, build=build, **common)
+        if "custom_objects" in self.cut:
+            common["custom_objects"] = {
+                name: self._imported(spelled, f"the custom object {name!r}")
+                for name, spelled in self.cut["custom_objects"].items()
+            }
         door = getattr(Trunk, f"from_{self.source}")
         return door(self.path, **common)
 
+    def _imported(self, spelled: str, what: str) -> Any:
+        """What ``"module:name"`` names, which is code outside tfattr."""
+        module, _, name = str(spelled).partition(":")
+        if not self.trust:
+            raise SettingsError(
+                f"{self.name}: {what} {spelled!r} is code outside tfattr; it is refused unless you trust whoever "
+                "wrote the zoo file (--trust on the command line, ModelSpec.trusted() in Python)."
+            )
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise SettingsError(
+                f'{self.name}: {what} {spelled!r} cannot be imported ({error}); expected "module:name" of an installed '
+                f"module{', or a family: ' + ', '.join(families()) if what == 'the builder' else ''}."
+            ) from error
+
     def _build(self) -> tuple[Callable[..., Any], str | None]:
         if ":" in self.builder:
-            module, _, function = self.builder.partition(":")
-            if not self.trust:
-                raise SettingsError(
-                    f"{self.name}: the builder {self.builder!r} is code outside tfattr; it is refused unless you trust whoever "
-                    "wrote the zoo file (--trust on the command line, ModelSpec.trusted() in Python)."
-                )
-            try:
-                build = getattr(importlib.import_module(module), function)
-            except (ImportError, AttributeError) as error:
-                raise SettingsError(
-                    f'{self.name}: builder {self.builder!r} cannot be imported ({error}); expected "module:function" '
-                    "of an installed module, or a family: " + ", ".join(families()) + "."
-                ) from error
+            build = self._imported(self.builder, "the builder")
             return functools.partial(build, **self.options), None
         known = family(self.builder)
         wrong = [name for name in self.options if name not in known.options]
@@ -153,9 +161,48 @@ class ModelSpec:
         return functools.partial(known.build, **self.options), known.output
 
 
+def _checked_keys(table: Mapping[str, Any], source: str, where: str) -> dict[str, Any]:
+    """The builder's options that stand in a table; SettingsError for a key or a value that the source does not take."""
+    taken = (*_ABOUT, *_CUT[source], *_FRAME, "preset")
+    foreign = {key for keys in _CUT.values() for key in keys}
+    extra = {}
+    for key, value in table.items():
+        if key not in taken and (source != "checkpoint" or key in foreign):
+            near = difflib.get_close_matches(key, taken, n=1)
+            own = [
+                *_CUT[source],
+                *(("size", "color", "range", "...") if source != "trunk" else ()),
+                "task",
+                "group",
+            ]
+            raise SettingsError(
+                f"{where}: source {source!r} takes no key {key!r}{f'; did you mean {near[0]!r}?' if near else ''}; it takes "
+                f"{', '.join(own)}."
+            )
+        if (
+            key in _KINDS
+            and key in taken
+            and (not isinstance(value, _KINDS[key]) or (value is True and key == "output"))
+        ):
+            kinds = " or ".join(
+                {
+                    "str": "a string",
+                    "int": "a number",
+                    "list": "a list of strings",
+                    "dict": "a table",
+                    "bool": "true or false",
+                }[kind.__name__]
+                for kind in _KINDS[key]
+            )
+            raise SettingsError(f"{where}: {key} is {value!r}; expected {kinds}.")
+        if key not in taken:
+            extra[key] = value
+    return extra
+
+
 def _preprocessing(table: Mapping[str, Any], where: str) -> Preprocessing | None:
     if table["source"] == "trunk":
-        given = [key for key in _FRAME if key in table]
+        given = [key for key in (*_FRAME, "preset") if key in table]
         if given:
             raise SettingsError(
                 f"{where}: a saved trunk carries its own preprocessing; leave {given[0]!r} out."
@@ -165,6 +212,15 @@ def _preprocessing(table: Mapping[str, Any], where: str) -> Preprocessing | None
     builder = table.get("builder")
     if isinstance(builder, str) and ":" not in builder and table["source"] == "checkpoint":
         frame = {**_defaults(family(builder)), **frame}
+    if "preset" in table:
+        try:
+            frame = {
+                **frame,
+                **preset_fields(table["preset"]),
+                **{key: table[key] for key in _FRAME if key in table},
+            }
+        except SettingsError as error:
+            raise SettingsError(f"{where}: {error}") from error
     if "size" not in frame:
         raise SettingsError(f"{where}: the key 'size' is missing; expected size = [height, width].")
     try:
