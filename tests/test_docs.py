@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -33,29 +35,34 @@ def test_zoo_of_the_readme_parses(tmp_path):
 
     (example,) = (block for block in blocks("toml") if "espcn_x2" in block)
     (tmp_path / "zoo.toml").write_text(example)
-    first, second = read_zoo(tmp_path / "zoo.toml")
+    first, second, third = read_zoo(tmp_path / "zoo.toml")
     assert first.preprocessing.color == "Y"
     assert second.options == {"depth_multiplier": 0.25}
     assert second.preprocessing.range == "[-1,1]"
+    assert third.preprocessing.std == (0.229, 0.224, 0.225)
 
 
-def test_records_of_the_readme_are_read_without_this_package(tmp_path, monkeypatch):
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_records_of_the_readme_are_read_without_this_package(tmp_path, monkeypatch, dtype):
     import numpy as np
 
     from tfattr.records import ShardLayout, ShardWriter, map_directory
 
     (example,) = (block for block in blocks("python") if "TFRecordDataset" in block)
+    assert "import tfattr" not in example
+    assert "from tfattr" not in example
     maps = np.random.default_rng(0).normal(size=(3, 8, 6, 1)).astype(np.float32)
     layout, ids = ShardLayout(3, 2), ["a", "b", "c"]
     home = map_directory(tmp_path / "out/mine", "espcn_x2", "grad_input")
     for shard in range(layout.count):
-        with ShardWriter(home, layout, shard, ids) as writer:
+        with ShardWriter(home, layout, shard, ids, dtype=dtype) as writer:
             span = layout.span(shard)
             writer.add(maps[span.start : span.stop])
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(example, "README.md", "exec"), names)
-    np.testing.assert_allclose(names["map"], maps[-1], atol=2e-3 * np.abs(maps[-1]).max())
+    tolerance = {"float16": 2e-3, "float32": 0}[dtype]
+    np.testing.assert_allclose(names["map"], maps[-1], rtol=0, atol=tolerance * np.abs(maps[-1]).max())
 
 
 def test_files_and_commands_that_the_readme_names_exist():
