@@ -100,6 +100,7 @@ def test_meta_graph_of_a_training_graph(checkpoint):
         input="batch:0",
         output=checkpoint["expected"]["output name"],
         preprocessing=FRAME,
+        fold_batch_norm=True,
     )
     assert close(trunk(images()), checkpoint["expected"]["f"][:3])
     assert not trunk.single
@@ -152,16 +153,17 @@ def test_checkpoint_by_variable_name_ignores_extra_tensors(checkpoint, kind, out
 
 
 def test_folding_leaves_no_batch_norm_and_no_scaling_behind_a_kernel(checkpoint):
-    trunk = Trunk.from_checkpoint(checkpoint["prefix"], build=small_net, output="a", preprocessing=FRAME)
+    trunk = Trunk.from_checkpoint(
+        checkpoint["prefix"], build=small_net, output="a", preprocessing=FRAME, fold_batch_norm=True
+    )
     assert [node.op for node in trunk.graph_def.node if node.op not in ("Const", "Placeholder")] == [
         "Conv2D",
         "BiasAdd",
         "Relu",
     ]
     assert trunk.deviation < 1e-4
-    plain = Trunk.from_checkpoint(
-        checkpoint["prefix"], build=small_net, output="a", preprocessing=FRAME, fold_batch_norm=False
-    )
+    plain = Trunk.from_checkpoint(checkpoint["prefix"], build=small_net, output="a", preprocessing=FRAME)
+    assert plain.deviation <= 1e-6
     assert any(node.op.startswith("FusedBatchNorm") or node.op == "Rsqrt" for node in plain.graph_def.node)
     assert close(plain(images()), np.asarray(trunk(images())))
 

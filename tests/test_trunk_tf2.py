@@ -54,8 +54,9 @@ def assert_close(found, expected):
 
 @pytest.mark.parametrize("layer", ["norm", "code", "pooled", None])
 def test_keras_model_cut_at_a_layer(model, x, layer):
-    trunk = Trunk.from_keras(model, layer=layer, preprocessing=FRAME)
     expected = keras.Model(model.inputs, model.get_layer(layer or "head").output)(x, training=False)
+    assert_close(Trunk.from_keras(model, layer=layer, preprocessing=FRAME)(x), expected)
+    trunk = Trunk.from_keras(model, layer=layer, preprocessing=FRAME, fold_batch_norm=True)
     assert_close(trunk(x), expected)
     assert not any("BatchNorm" in node.op for node in trunk.graph_def.node)
 

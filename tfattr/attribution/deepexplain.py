@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from tfattr.attribution import gradients
+
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
@@ -31,7 +33,8 @@ _epsilon: contextvars.ContextVar[float | None] = contextvars.ContextVar("tfattr_
 
 
 @contextlib.contextmanager
-def _epsilon_rule(epsilon: float) -> Iterator[None]:
+def epsilon_rule(epsilon: float) -> Iterator[None]:
+    """Backward passes that are built in this block follow the changed chain rule."""
     token = _epsilon.set(epsilon)
     try:
         yield
@@ -46,8 +49,10 @@ def _nonlinearity_gradient(op: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
     if epsilon is None:
         return _ordinary_gradient(op.type, x, y, gradient)
     if op.type == "Relu":
-        return gradient * (y / (y + epsilon))  # the same number: y is x where x > 0, and 0 elsewhere
-    return gradient * (y / (x + tf.where(x >= 0.0, epsilon, -epsilon)))
+        return gradient * y / (y + epsilon)  # the same number: y is x where x > 0, and 0 elsewhere
+    return (
+        gradient * y / (x + tf.where(x >= 0.0, epsilon, -epsilon))
+    )  # in the authors' order, for its rounding
 
 
 def _ordinary_gradient(kind: str, x: tf.Tensor, y: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
@@ -63,7 +68,7 @@ def _ordinary_gradient(kind: str, x: tf.Tensor, y: tf.Tensor, gradient: tf.Tenso
 
 
 def backward_function(
-    trunk: Trunk, target: str, epsilon: float, with_gradient: bool
+    trunk: Trunk, target: str, epsilon: float, with_gradient: bool, xla: bool = False
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
     """One forward and one or two backward passes of a trunk, compiled.
 
@@ -72,21 +77,26 @@ def backward_function(
         target: ``"sum"`` seeds the backward passes with ones, ``"energy"`` with the activations.
         epsilon: of the changed chain rule.
         with_gradient: also give the ordinary gradient.
+        xla: compile by XLA.
 
     Returns:
         A function of float32 ``[N, H, W, C]`` giving ``(y, multiplier)`` or ``(y, multiplier, gradient)``: the
         representation, then arrays of the shape of ``x``; epsilon-LRP is ``multiplier * x``.
     """
 
-    def passes(x: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        overrides = dict.fromkeys(OVERRIDDEN, _GRADIENT_NAME)
-        with x.graph.gradient_override_map(overrides):
-            y = trunk.imported(x)
-        seed = tf.ones_like(y) if target == "sum" else y
-        with _epsilon_rule(epsilon):
+    def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        y = changed(forward, x)
+        seed = gradients.seed(y, target)
+        with epsilon_rule(epsilon):
             results = tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
         if with_gradient:
             results += tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
         return (y, *results)
 
-    return tf.compat.v1.wrap_function(passes, [tf.TensorSpec([None, *trunk.input_shape], tf.float32)])
+    return trunk.compiled(("deepexplain", target, epsilon, with_gradient), passes, xla=xla)
+
+
+def changed(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """The representation, whose backward passes follow the changed chain rule inside :func:`epsilon_rule`."""
+    with x.graph.gradient_override_map(dict.fromkeys(OVERRIDDEN, _GRADIENT_NAME)):
+        return forward(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,15 +122,22 @@ def _on_batch(
         found, y = part_maps(trunk, x, settings)
         return {method: np.asarray(maps) for method, maps in found.items()}, y
     methods, found = settings.methods, {}
-    passes = functools.partial(_gradient, trunk, settings.target)
-    gradient: gradients.Gradient = lambda points: passes(points)[0]  # noqa: E731
     y = None
+
+    def passes(points: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return gradients.gradient_function(trunk, settings.target)(points)
+
+    def gradient(points: tf.Tensor) -> tf.Tensor:
+        return passes(points)[0]
+
     first_order = [method for method in methods if method in ("saliency", "grad_input", "gradient_norm")]
     slope = None
     by_authors = [method for method in methods if settings.engine_of(method) == "deepexplain"]
     if by_authors:
-        key = ("deepexplain", settings.target, settings.epsilon, bool(first_order))
-        y, *slopes = trunk.once(key, lambda: deepexplain.backward_function(trunk, *key[1:]))(x)
+        function = deepexplain.backward_function(
+            trunk, settings.target, settings.epsilon, with_gradient=bool(first_order)
+        )
+        y, *slopes = function(x)
         found.update(dict.fromkeys(by_authors, slopes[0] * x))
         slope = slopes[1] if first_order else None
     if first_order:
@@ -159,10 +165,6 @@ def _on_batch(
         if method not in found:
             found[method] = _by_innvestigate(trunk, x, method, settings)
     return {method: np.asarray(found[method], np.float32) for method in methods}, y
-
-
-def _gradient(trunk: Trunk, target: str, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return trunk.once(("gradient", target), lambda: gradients.gradient_function(trunk, target))(x)
 
 
 def _by_innvestigate(trunk: Trunk, x: tf.Tensor, method: str, settings: AttributionSettings) -> np.ndarray:

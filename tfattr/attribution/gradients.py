@@ -1,4 +1,4 @@
-"""Saliency and gradient * input, and what is built on the same gradient, by ``tf.GradientTape``."""
+"""Saliency and gradient * input, and what is built on the same gradient."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ if TYPE_CHECKING:
 Gradient = Callable[[tf.Tensor], tf.Tensor]
 
 
-def gradient_function(trunk: Trunk, target: str) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+def gradient_function(
+    trunk: Trunk, target: str, xla: bool = False
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
     """``d score / d x`` of a trunk and its representation, compiled: float32 ``[N, H, W, C]`` to (same shape, ``[N, ...]``).
 
     The score is ``sum(y)`` over all units of the representation (``target="sum"``, the paper's: the
     authors call ``tf.gradients`` on the whole tensor) or ``0.5 * sum(y ** 2)`` (``"energy"``).
     """
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *trunk.input_shape], tf.float32)], autograph=False)
-    def gradient(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = trunk.function(x)
-            score = tf.reduce_sum(y) if target == "sum" else 0.5 * tf.reduce_sum(y * y)
-        return tape.gradient(score, x, unconnected_gradients=tf.UnconnectedGradients.ZERO), y
+    def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        y = forward(x)
+        (gradient,) = tf.gradients(y, x, grad_ys=seed(y, target), unconnected_gradients="zero")
+        return gradient, y
 
-    # The one concrete function: TensorFlow counts retracings over all models otherwise, and warns.
-    return gradient.get_concrete_function()
+    return trunk.compiled(("gradient", target), passes, xla=xla)
+
+
+def seed(y: tf.Tensor, target: str) -> tf.Tensor:
+    """What a backward pass from the representation ``y`` begins with: ``d score / d y``."""
+    return tf.ones_like(y) if target == "sum" else y
 
 
 def saliency(gradient: tf.Tensor) -> tf.Tensor:

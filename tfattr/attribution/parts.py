@@ -51,12 +51,12 @@ def part_maps(
     grid, seed = settings.option("grid"), settings.option("mixture_seed")
     key = ("parts", settings.methods, settings.parts, grid, seed)
 
-    def compiled() -> Callable:
-        passes = _passes(trunk.output_shape[-1], trunk.input_shape[:2], *key[1:])
-        spec = tf.TensorSpec([None, *trunk.input_shape], tf.float32)
-        return tf.compat.v1.wrap_function(lambda images: passes(trunk.imported, images), [spec])
+    sizes = trunk.output_shape[-1], trunk.input_shape[:2]
 
-    *maps, y = trunk.once(key, compiled)(x)
+    def passes(forward: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return _passes(*sizes, *key[1:])(forward, images)
+
+    *maps, y = trunk.compiled(key, passes)(x)
     return dict(zip(settings.methods, maps)), y
 
 

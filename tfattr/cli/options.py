@@ -19,6 +19,11 @@ trust: Decorator = click.option(
     is_flag=True,
     help="Load models that run code or touch files: Lambda layers, file operations, builders of other modules.",
 )
+fold_batch_norm: Decorator = click.option(
+    "--fold-batch-norm",
+    is_flag=True,
+    help="Put batch norm into the convolutions before it: gradients then differ from the model's own by rounding.",
+)
 quiet: Decorator = click.option("--quiet", is_flag=True, help="No progress bars.")
 
 
@@ -129,6 +134,7 @@ attribution = together(
     ),
     click.option("--models", callback=names, help="Only these models of the zoo, with commas."),
     trust,
+    fold_batch_norm,
     click.option(
         "--representations/--no-representations",
         default=True,

@@ -112,7 +112,8 @@ def _zoo(zoo: str, settings: dict[str, Any]) -> Any:
     from tfattr.zoo.file import open_zoo
 
     opened = open_zoo(zoo, settings["feeding"]).only(settings["models"])
-    return opened.trusted() if settings["trust"] else opened
+    opened = opened.trusted() if settings["trust"] else opened
+    return opened.folded() if settings["fold_batch_norm"] else opened
 
 
 def _attribution(settings: dict[str, Any], target: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -101,6 +102,10 @@ class Plan:
         return [work for work in works if work.methods or work.representation]
 
 
+# Images at a time that fit the device's memory, in a list that is changed in place.
+_fitting: weakref.WeakKeyDictionary[Trunk, list[int]] = weakref.WeakKeyDictionary()
+
+
 def compute_shards(
     plan: Plan,
     trunk: Trunk,
@@ -130,8 +135,7 @@ def compute_shards(
     """
     import tensorflow as tf
 
-    size = plan.batch_size or default_batch_size(trunk.preprocessing.size)
-    size = trunk.once(("batch size",), lambda: [size])  # a list, to remember what fits this trunk
+    size = _fitting.setdefault(trunk, [plan.batch_size or default_batch_size(trunk.preprocessing.size)])
     left = deque(works)
     with contextlib.ExitStack() as stack:
         behind = behind or stack.enter_context(Behind())

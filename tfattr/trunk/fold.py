@@ -18,6 +18,11 @@ _KERNELS = ("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MatMul")
 _RELOCATIONS = ("BatchToSpaceND",)  # moves values, keeps channels: scaling passes through
 
 
+def folded(graph_def: g.GraphDef, output: str) -> g.GraphDef:
+    """The graph with every batch norm on constants in the kernel in front of it, where there is one."""
+    return fold_affine(split_fused_batch_norm(graph_def), output)
+
+
 def split_fused_batch_norm(graph_def: g.GraphDef) -> g.GraphDef:
     """Fused batch norm in inference mode on constants becomes ``Mul`` and ``Add`` by constants.
 

@@ -267,13 +267,13 @@ def run(graph_def: GraphDef, tensors: Sequence[str], feeds: Mapping[str, np.ndar
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(light, name="")
         check_shapes(graph)
-        with tf.compat.v1.Session(graph=graph, config=_unoptimised()) as session:
+        with tf.compat.v1.Session(graph=graph, config=unoptimised()) as session:
             return session.run([_port(ref) for ref in tensors], fed)
 
 
-def _unoptimised() -> tf.compat.v1.ConfigProto:
-    """A graph that runs once is not worth optimising."""
-    config = tf.compat.v1.ConfigProto()
+def unoptimised() -> tf.compat.v1.ConfigProto:
+    """Of a session: a graph that runs once is not worth optimising, nor a card's memory and its arithmetic (TF32)."""
+    config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
     return config

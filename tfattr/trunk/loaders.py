@@ -69,7 +69,7 @@ def open_trunk(
     preprocessing: Preprocessing,
     name: str | None = None,
     feed: Mapping[str, object] | None = None,
-    fold_batch_norm: bool = True,
+    fold_batch_norm: bool = False,
     trust: bool = False,
     **options: Any,
 ) -> Trunk:

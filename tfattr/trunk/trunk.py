@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ import tensorflow as tf
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.records.whole import whole_file
 from tfattr.trunk import graph as g
-from tfattr.trunk.assemble import Plain, check_plain
+from tfattr.trunk.architecture import Architecture, Passes, architecture, compiled, lift
+from tfattr.trunk.assemble import Plain, check_plain, folded
 from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.loaders import open_trunk
 from tfattr.trunk.preprocessing import Preprocessing
@@ -42,12 +43,14 @@ class Trunk:
 
     Attributes:
         name: how matrices and figures call the model.
-        graph_def: weights as constants, batch norm folded, one float32 placeholder ``[None, H, W, C]``.
+        graph_def: weights as constants, one float32 placeholder ``[None, H, W, C]``; batch norm as the model has it,
+            unless the door is given ``fold_batch_norm=True``.
         input: tensor name of the placeholder.
         output: tensor name of the representation.
         output_shape: shape of the representation without the batch.
         preprocessing: the way from uint8 RGB photographs to the fed frame.
         provenance: source, path, sha256 of the weights and of the frozen graph, tensors, versions.
+        plain: the checked graph and its weights.
         single: images are fed one at a time (the model uses the statistics of the batch).
     """
 
@@ -55,14 +58,13 @@ class Trunk:
         self, name: str, plain: Plain, preprocessing: Preprocessing, provenance: Mapping[str, Any]
     ) -> None:
         self.name = name
-        self.graph_def = plain.graph_def
         self.input = plain.input
         self.output = plain.output
         self.output_shape = plain.output_shape
         self.single = plain.single
         self.deviation = plain.deviation
         self.preprocessing = preprocessing
-        self._functions: dict[tuple, Callable] = {}
+        self.plain = plain
         self.provenance = {
             **provenance,
             "graph_sha256": hashlib.sha256(_serialized(plain.graph_def)).hexdigest(),
@@ -77,28 +79,41 @@ class Trunk:
         return (*self.preprocessing.size, self.preprocessing.channels)
 
     @functools.cached_property
+    def graph_def(self) -> g.GraphDef:
+        """The whole graph, made on first use: a second copy of the weights."""
+        return self.plain.graph_def
+
+    @functools.cached_property
+    def _bound(self) -> tuple[Architecture, tuple[tf.Tensor, ...]]:
+        plain = self.plain
+        nodes = (g.split(plain.input)[0], g.split(plain.output)[0])
+        net, order = architecture(plain.light, plain.weights, *nodes, self.input_shape)
+        with tf.init_scope():
+            return net, tuple(tf.constant(plain.weights[name]) for name in order)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The graph without its weights; trunks of one architecture have equal ``architecture.key``."""
+        return self._bound[0]
+
+    def compiled(
+        self, key: Hashable, passes: Passes, *specs: tf.TensorSpec, xla: bool = False
+    ) -> Callable[..., Any]:
+        """A function of ``(x, *further)`` over this trunk, compiled once for its architecture.
+
+        See :func:`tfattr.trunk.architecture.compiled` for the arguments, that module for how to add a pass.
+        """
+        net, weights = self._bound
+        function = compiled(net, key, passes, specs, xla)
+        return lambda *given: function(*given, *weights)
+
+    @functools.cached_property
     def function(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """The graph as a callable of TF 2: float32 ``[N, H, W, C]`` to the representation.
 
         A ``tf.GradientTape`` goes through it, in eager mode and inside ``tf.function``.
         """
-
-        spec = tf.TensorSpec([None, *self.input_shape], tf.float32)
-        return tf.compat.v1.wrap_function(self.imported, [spec])
-
-    def imported(self, x: tf.Tensor) -> tf.Tensor:
-        """The representation of ``x``, a tensor of the graph that is being built: the trunk's nodes are copied there."""
-        light, large = self._parts
-        # A captured tensor has to become one of this graph before it can be mapped to.
-        fed = {f"{name}:0": tf.identity(value) for name, value in large.items()}
-        (y,) = tf.import_graph_def(light, {self.input: x, **fed}, [self.output], name="")
-        return y
-
-    @functools.cached_property
-    def _parts(self) -> tuple[g.GraphDef, dict[str, tf.Tensor]]:
-        light, large = g.lift_large(self.graph_def)
-        with tf.init_scope():
-            return light, {name: tf.constant(array) for name, array in large.items()}
+        return self.compiled(("forward",), lambda forward, x: forward(x))
 
     def __call__(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
         """The representation of a batch: float32 ``[N, H, W, C]`` in the fed frame to ``[N, ...]``.
@@ -110,12 +125,6 @@ class Trunk:
         if self.single and x.shape[0] > 1:
             return tf.concat([self.function(image[None]) for image in x], axis=0)
         return self.function(x)
-
-    def once(self, key: tuple, make: Callable[[], Callable]) -> Callable:
-        """A function compiled for this trunk, made on first use and dropped with the trunk."""
-        if key not in self._functions:
-            self._functions[key] = make()
-        return self._functions[key]
 
     def checked(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
         """``x`` as a float32 tensor of this trunk's shape ``[N, H, W, C]``.
@@ -157,12 +166,16 @@ class Trunk:
             "preprocessing": self.preprocessing.to_dict(),
             "provenance": self.provenance,
         }
-        _write_whole(directory / _GRAPH_FILE, _serialized(self.graph_def))
+        _write_whole(directory / _GRAPH_FILE, _serialized(self.plain.graph_def))
         _write_whole(directory / _CARD_FILE, (json.dumps(card, indent=2, sort_keys=True) + "\n").encode())
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str], *, trust: bool = False) -> Trunk:
+    def load(
+        cls, directory: str | os.PathLike[str], *, fold_batch_norm: bool = False, trust: bool = False
+    ) -> Trunk:
         """Read what :meth:`save` wrote; it is run once on a grey image.
+
+        ``fold_batch_norm``: fold what the saved trunk has not folded.
 
         Raises:
             ModelFileError: a file is missing or damaged (the graph's sha256 is compared), or the graph touches files
@@ -171,10 +184,10 @@ class Trunk:
         """
         directory = Path(directory)
         with one_sentence(os.fspath(directory)):
-            return cls._loaded(directory, trust)
+            return cls._loaded(directory, fold_batch_norm, trust)
 
     @classmethod
-    def _loaded(cls, directory: Path, trust: bool) -> Trunk:
+    def _loaded(cls, directory: Path, fold_batch_norm: bool, trust: bool) -> Trunk:
         try:
             card = json.loads((directory / _CARD_FILE).read_text("utf-8"))
             serialized = (directory / _GRAPH_FILE).read_bytes()
@@ -192,7 +205,7 @@ class Trunk:
         graph_def = tf.compat.v1.GraphDef()
         graph_def.ParseFromString(serialized)
         plain = Plain(
-            graph_def,
+            *lift(graph_def),
             card["input"],
             card["output"],
             card["deviation"],
@@ -200,7 +213,10 @@ class Trunk:
             tuple(card["output_shape"]),
         )
         preprocessing = Preprocessing.from_dict(card["preprocessing"])
-        check_plain(plain, (*preprocessing.size, preprocessing.channels), os.fspath(directory), trust)
+        shape = (*preprocessing.size, preprocessing.channels)
+        check_plain(plain, shape, os.fspath(directory), trust)
+        if fold_batch_norm:
+            plain = folded(plain, shape, preprocessing.bounds, os.fspath(directory))
         return cls(str(card["name"]), plain, preprocessing, card["provenance"])
 
     # The doors; what all of them take is explained at :class:`tfattr.trunk.loaders.Common`.

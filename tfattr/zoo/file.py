@@ -50,6 +50,10 @@ class Zoo:
         """The same models, which may run code and touch files; see :class:`tfattr.zoo.spec.ModelSpec`."""
         return Zoo(self.name, tuple(model.trusted() for model in self.models))
 
+    def folded(self) -> Zoo:
+        """The same models with batch norm folded into the convolutions."""
+        return Zoo(self.name, tuple(model.folded() for model in self.models))
+
     @property
     def groups(self) -> dict[str, str]:
         """Model name to group, for the models that state one."""

@@ -38,7 +38,9 @@ class OriginalSpec(ModelSpec):
 
     def load(self) -> Trunk:
         """The original as a Trunk; ModelFileError says how to get weights that are not there."""
-        return load(self.original, feeding=self.feeding)
+        return load(
+            self.original, feeding=self.feeding, fold_batch_norm=self.cut.get("fold_batch_norm", False)
+        )
 
 
 def warn_stretched(models: Iterable[ModelSpec | Trunk]) -> None:
@@ -86,16 +88,20 @@ def load(
     checkpoint: str | os.PathLike[str] | None = None,
     *,
     feeding: str = "square",
+    fold_batch_norm: bool = False,
     **options: Any,
 ) -> Trunk:
     """An original as a Trunk, cut at the paper's layer.
 
     ``name``: an id of :func:`tfattr.zoo.entries`, e.g. ``"taskonomy/curvature"``. ``checkpoint``: a file of
     one's own (a V2 prefix, a V1 file; a ``.mat`` or pickle for Tiny Face, an ``.npy`` for FCRN); None takes
-    the cache's. ``feeding``: ``square``, or ``native`` (see :meth:`tfattr.zoo.originals.Entry.preprocessing`). ``options``: of the builder, e.g. ``mask="zero"``. Raises
+    the cache's. ``feeding``: ``square``, or ``native`` (see :meth:`tfattr.zoo.originals.Entry.preprocessing`).
+    ``fold_batch_norm``: batch norm goes into the convolutions; gradients are then no longer the original's to the bit.
+    ``options``: of the builder, e.g. ``mask="zero"``. Raises
     ModelFileError where the weights are missing or another net's, SettingsError for an unknown name.
     """
     found = model_spec(entry(name), checkpoint, feeding=feeding, **options)
+    found = found.folded() if fold_batch_norm else found
     if found.builder == "inpainting":
         from tfattr.trunk.freeze import open_checkpoint
         from tfattr.zoo.inpainting import check_checkpoint

@@ -101,6 +101,10 @@ class ModelSpec:
         """The same with ``trust``."""
         return dataclasses.replace(self, trust=True)
 
+    def folded(self) -> ModelSpec:
+        """The same with ``fold_batch_norm``: batch norm goes into the convolutions when the model is loaded."""
+        return dataclasses.replace(self, cut={**self.cut, "fold_batch_norm": True})
+
     def load(self) -> Trunk:
         """The model as a Trunk.
 
@@ -111,7 +115,7 @@ class ModelSpec:
         from tfattr.trunk.trunk import Trunk
 
         if self.source == "trunk":
-            trunk = Trunk.load(self.path, trust=self.trust)
+            trunk = Trunk.load(self.path, trust=self.trust, **self.cut)
             trunk.name = self.name
             return trunk
         common: dict[str, Any] = {

@@ -9,17 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import GraphError
+from tfattr.trunk import graph as g
 
 _SHAPE_OPS = {"Shape", "ShapeN", "Size", "Rank"}
 _VERIFY_SEED = 20190612
-
-
-def _unoptimised() -> tf.compat.v1.ConfigProto:
-    """Runs a graph as it is: optimising it costs minutes with constants as large as VGG's."""
-    config = tf.compat.v1.ConfigProto()
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0
-    return config
 
 
 def node_of(tensor: str) -> str:
@@ -53,7 +46,7 @@ class GraphView:
         if node_of(self.input) not in self._order:
             raise GraphError(f"tensor {self.output!r} does not depend on the input {self.input!r}.")
         self._graph = self._import(graph_def)
-        self._session = tf.compat.v1.Session(graph=self._graph, config=_unoptimised())
+        self._session = tf.compat.v1.Session(graph=self._graph, config=g.unoptimised())
         self._data = self._reached(through_shapes=False)
         self._any = self._reached(through_shapes=True)
         self._values: dict[str, np.ndarray | None] = {}

@@ -13,6 +13,8 @@ from tfattr.attribution.analyzers import ANALYZERS
 from tfattr.attribution.keras_graph import GraphView, Plan, make_plan, verify
 from tfattr.attribution.lrp.session import AnalyzerSession
 from tfattr.errors import SettingsError
+from tfattr.trunk import fold
+from tfattr.trunk import graph as g
 
 KEPT_ANALYZERS = 8
 KEPT_BYTES = 2 << 30  # of weights in kept analyzers; the one in use stays whatever its size
@@ -60,7 +62,8 @@ def relevance(
 ) -> np.ndarray:
     """Relevance of each input value for the whole tensor ``output``.
 
-    The graph becomes a Keras functional model (checked against the graph on two random images
+    Batch norm on constants is folded into the kernels before it (iNNvestigate's own rule for it is noisy), then the
+    graph becomes a Keras functional model (checked against the graph on two random images
     in the range of the first batch), the model
     an iNNvestigate analyzer. Both are kept for the next call; trunks of one structure share an analyzer.
     The graph must not be changed in place between calls.
@@ -138,7 +141,14 @@ def _trunk_for(graph_def: tf.compat.v1.GraphDef, input: str, output: str, x: np.
         view = GraphView(graph_def, input, output)
         try:
             low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
-            plan, trial = make_plan(view), view.trial(*((low, high) if low < high else (-1.0, 1.0)))
+            trial = view.trial(*((low, high) if low < high else (-1.0, 1.0)))  # by the graph as given
+        finally:
+            view.close()
+        view = GraphView(
+            fold.folded(g.prune(graph_def, [g.split(output)[0]]), g.split(output)[0]), input, output
+        )
+        try:
+            plan = make_plan(view)
         finally:
             view.close()
         while len(_trunks) >= KEPT_TRUNKS:
