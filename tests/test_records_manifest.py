@@ -34,6 +34,9 @@ class Frame:
     size: tuple = (32, 48)
     color: str = "RGB"
 
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
 
 def trunk(name, digest="aa", source="here.pb"):
     return SimpleNamespace(

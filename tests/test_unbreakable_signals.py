@@ -172,7 +172,7 @@ def test_what_was_not_foreseen_is_one_sentence_too(folder, tmp_path, monkeypatch
     monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", broken)
     words = ["attribute", folder / "zoo.toml", "--probe", folder / "photos", "--out", tmp_path / "out"]
     with pytest.raises(SystemExit) as left:
-        main([*map(str, words), "--quiet", "--methods", "saliency"])
+        main([*map(str, words), "--quiet", "--methods", "saliency", "--strict"])
     assert left.value.code == 70
     err = capsys.readouterr().err
     assert err.startswith(
@@ -180,4 +180,4 @@ def test_what_was_not_foreseen_is_one_sentence_too(folder, tmp_path, monkeypatch
     )
     assert err.count("\n") == 1
     with pytest.raises(ValueError, match="broadcast"):
-        main([*map(str, words), "--quiet", "--methods", "saliency", "--debug"])
+        main([*map(str, words), "--quiet", "--methods", "saliency", "--strict", "--debug"])

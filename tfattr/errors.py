@@ -35,6 +35,10 @@ class SettingsError(TfattrError):
     """A setting has a value that cannot be used, or disagrees with what is already on disk."""
 
 
+class IncompleteError(TfattrError):
+    """A command made what it could; the message lists what lacks and why."""
+
+
 class MissingExtraError(TfattrError):
     """An optional dependency is not installed; the message names the extra to install."""
 

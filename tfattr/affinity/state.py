@@ -167,6 +167,29 @@ class AffinityState:
             measure=self.measure,
         )
 
+    def widened(self, models: Sequence[str]) -> AffinityState:
+        """The state of ``models``, of which those that this one does not know have no maps: no image counts for them.
+
+        Raises:
+            SettingsError: a model of this state is not among them.
+        """
+        if not set(self.models) <= set(models):
+            raise SettingsError(
+                f"the affinity state of {list(self.models)} cannot become one of {list(models)}"
+            )
+        wide = AffinityState.empty(models, self.grid, self.kept is not None, self.measure)
+        at = [wide.models.index(name) for name in self.models]
+        wide.total[np.ix_(at, at)], wide.counts[np.ix_(at, at)] = self.total, self.counts
+        wide.images, wide.dropped = self.images, self.dropped
+        for image, kept in (self.kept or {}).items():
+            square = np.full((len(models), len(models)), np.nan, np.float32)
+            rows, columns = pair_indices(len(at), self.measure.symmetric)
+            square[np.take(at, rows), np.take(at, columns)] = kept
+            if self.measure.symmetric:
+                square = np.where(np.isnan(square), square.T, square)  # the order of the models may differ
+            wide.kept[image] = square[pair_indices(len(models), self.measure.symmetric)]
+        return wide
+
     def compute(self) -> tuple[np.ndarray, np.ndarray]:
         """The affinity, float64 ``[M, M]``, and its counts, int64 ``[M, M]``.
 

@@ -17,7 +17,7 @@ from tfattr import __version__
 from tfattr.cli import inspecting, options, originals, results, running
 from tfattr.cli.quiet import quiet_import
 from tfattr.cli.stopping import Stopped, stoppable
-from tfattr.errors import TfattrError
+from tfattr.errors import IncompleteError, TfattrError
 
 _LONGEST = 400  # characters of a message that is not ours
 
@@ -39,7 +39,7 @@ for command in (*running.COMMANDS, *results.COMMANDS, *inspecting.COMMANDS, *ori
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: one sentence on stderr for what a user can cause, no traceback without --debug.
 
-    Exit status: 0, or 1 for what a user can cause, 2 for wrong usage, 70 for what was not foreseen, 130 and 143
+    Exit status: 0, or 1 for what a user can cause, 2 for wrong usage, 3 for results that lack something, 70 for what was not foreseen, 130 and 143
     after SIGINT and SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -85,7 +85,7 @@ def _outcome(arguments: list[str], debug: bool) -> tuple[str, int]:
 def _told(error: Exception) -> tuple[str, int]:
     """The sentence for an error, and the exit status."""
     if isinstance(error, TfattrError):
-        return f"tfattr: {error}", 1
+        return f"tfattr: {error}", 3 if isinstance(error, IncompleteError) else 1
     if isinstance(error, OSError):
         return f"tfattr: {error.filename or 'a file'}: {error.strerror or error}.", 1
     text = " ".join(str(error).split())[:_LONGEST]

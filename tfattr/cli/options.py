@@ -73,7 +73,12 @@ def together(*decorators: Decorator) -> Decorator:
 
 reading = together(
     click.option("--limit", type=click.IntRange(min=1), help="Use the first N images of a probe set."),
-    click.option("--strict", is_flag=True, help="Stop at an unreadable image instead of skipping it."),
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Stop at the first unreadable image, model that cannot be loaded, or method that fails for one, instead of "
+        "going on without it (exit status 3 at the end).",
+    ),
     click.option(
         "--exif",
         type=click.Choice(["upright", "stored"]),

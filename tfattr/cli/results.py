@@ -61,10 +61,12 @@ def tree(
 
     Of a measure that is not symmetric it is grown from the mean of both directions.
     """
-    from tfattr.affinity import both_directions, similarity_tree
+    from tfattr.runs.analysis import tree_of
 
     result, entry = _entry(run, method, measure)
-    grown = similarity_tree(both_directions(result.affinity[entry]), result.models, linkage)
+    grown, without = tree_of(result, entry, linkage)
+    if without:
+        click.echo(f"tfattr: without {', '.join(without)}: no maps of them to compare.", err=True)
     if newick:
         click.echo(grown.to_newick())
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +30,7 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
     computed again.
     """
     from tfattr.runs.analysis import analyse
+    from tfattr.runs.failures import raise_if_incomplete
     from tfattr.runs.summary import summary
 
     with _engine(settings) as engine:
@@ -46,6 +47,7 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
             measures=settings["measures"],
         )
     click.echo(summary(out, manifest, result))
+    raise_if_incomplete(manifest, [model.name for model in opened], settings["methods"])
 
 
 @click.command()
@@ -59,8 +61,11 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
 @options.debug
 def attribute(zoo: str, probe: str, out: str, **settings: Any) -> None:
     """The first step of a run alone: attribution maps as TFRecord shards."""
+    from tfattr.runs.failures import raise_if_incomplete
+
     with _engine(settings) as engine:
         opened, manifest = _attribute(zoo, probe, out, settings, engine.runner)
+    raise_if_incomplete(manifest, [model.name for model in opened], settings["methods"])
     click.echo(
         f"{out}: maps of {len(opened.models)} models on {len(manifest.probe)} images "
         f"({', '.join(settings['methods'])}) are complete."
@@ -141,6 +146,7 @@ def _computing(settings: dict[str, Any]) -> dict[str, Any]:
         "batch_size": settings["batch_size"],
         "representations": settings["representations"],
         "repair": settings["repair"],
+        "strict": settings["strict"],
     }
 
 
@@ -205,7 +211,6 @@ def reproduce(zoo: str, out: str, **settings: Any) -> None:
             attribution=_attribution(settings, settings["targets"][0]),
             truth=settings["truth"],
             limit=settings["limit"],
-            strict=settings["strict"],
             exif=settings["exif"],
             controls=settings["controls"],
             analysis={name: settings[name] for name in ("grid", "measures", "linkage", "authors_layout")},
@@ -215,7 +220,7 @@ def reproduce(zoo: str, out: str, **settings: Any) -> None:
             executor=engine.executor,
             **_computing(settings),
         )
-    _print_study(study, evaluation)
+    _print_study(study, evaluation, settings["methods"])
 
 
 def _roots(given: tuple[str, ...]) -> dict[str, str]:
@@ -230,8 +235,10 @@ def _say(quiet: bool) -> Callable[[str], None]:
     return (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
 
 
-def _print_study(study: Any, evaluation: Any) -> None:
+def _print_study(study: Any, evaluation: Any, methods: Sequence[str]) -> None:
+    from tfattr.records import RunManifest
     from tfattr.runs.claiming import claim_lines
+    from tfattr.runs.failures import raise_if_incomplete
 
     if evaluation is not None:
         click.echo(evaluation.table())
@@ -243,6 +250,9 @@ def _print_study(study: Any, evaluation: Any) -> None:
     )
     click.echo(f"pictures: {study.path / 'figures'}")
     click.echo(f"report:   {study.path / 'report.html'}")
+    for one in study.runs:
+        manifest = RunManifest.load(study.folder(one))
+        raise_if_incomplete(manifest, manifest.names, methods)
 
 
 @click.command()
@@ -267,7 +277,7 @@ def demo(out: str, limit: int | None, quiet: bool, debug: bool) -> None:
         progress=not quiet,
         tell=_say(quiet),
     )
-    _print_study(study, evaluation)
+    _print_study(study, evaluation, options.PAPER_METHODS)
 
 
 COMMANDS = (run, attribute, reproduce, demo)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
 TRUNKS_NAME = ".trunks"
-_NOTE = "took-{:05d}.json"
+_NOTE, _LACKING = "took-{:05d}.json", "lacking-{:05d}.json"
 
 
 def trunk_folder(out: str | os.PathLike[str], model: str) -> Path:
@@ -55,3 +55,17 @@ def read_notes(out: str | os.PathLike[str], model: str) -> dict[str, float]:
         for name, amount in json.loads(path.read_text("utf-8")).items():
             sums[name] = sums.get(name, 0) + amount
     return sums
+
+
+def write_lacking(out: str | os.PathLike[str], model: str, first_shard: int, found: dict[str, str]) -> None:
+    """Methods that failed in one task, with reasons."""
+    with whole_file(trunk_folder(out, model) / _LACKING.format(first_shard)) as temporary:
+        temporary.write_text(json.dumps(found), encoding="utf-8")
+
+
+def read_lacking(out: str | os.PathLike[str], model: str) -> dict[str, str]:
+    """Methods that failed in any of a model's tasks."""
+    found: dict[str, str] = {}
+    for path in sorted(trunk_folder(out, model).glob("lacking-*.json")):
+        found.update(json.loads(path.read_text("utf-8")))
+    return found

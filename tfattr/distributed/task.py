@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gc
+import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tfattr.distributed import WorkersError
-from tfattr.distributed.saved import trunk_folder, write_note
+from tfattr.distributed.saved import read_lacking, trunk_folder, write_lacking, write_note
+from tfattr.runs.failures import record, sentence
 from tfattr.runs.shard import Plan, Work, compute_shards
 from tfattr.runs.timing import Stopwatch
 
@@ -68,7 +71,10 @@ def perform(task: Task, plan: Plan, feed: Feed) -> None:
                 raise WorkersError(f"{plan.out}: the run was ended; {task.model} is left as it is.")
 
         with Stopwatch() as watch:
-            compute_shards(plan, trunk, feed, works, check=check)
+            failed = compute_shards(plan, trunk, feed, works, check=check)
+        if failed:
+            reasons = {what: sentence(why) for what, why in failed.items()}
+            write_lacking(plan.out, task.model, task.works[0].shard, reasons)
         if images:
             amounts = {
                 "images": images,
@@ -79,6 +85,14 @@ def perform(task: Task, plan: Plan, feed: Feed) -> None:
                 "wait_s": feed.waited - waited,
             }
             write_note(plan.out, task.model, task.works[0].shard, amounts)
+
+
+def record_lacking(out: str | os.PathLike[str], model: str) -> None:
+    """Keeps in ``run.json`` what the tasks of a model failed at, and says it."""
+    found = read_lacking(out, model)
+    record(out, model, found, found)
+    for what, why in found.items():
+        logging.getLogger("tfattr").warning("%s: goes on without %s: %s", model, what, why)
 
 
 def forget_trunks() -> None:

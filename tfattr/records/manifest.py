@@ -19,7 +19,7 @@ from tfattr.records.plain import plain
 from tfattr.records.whole import whole_file
 
 MANIFEST_NAME = "run.json"
-FORMAT = 2  # 2: source
+FORMAT = 3  # 2: source; 3: computing, lacking
 _PACKAGES = ("tfattr", "tensorflow", "innvestigate", "tf-slim", "numpy")
 
 
@@ -37,6 +37,10 @@ class RunManifest:
         source: where the run came from, as far as known: ``zoo``, ``probe``, ``probe_root`` (as given);
             ``groups``, ``tasks`` (by model); ``measures`` (by entry of ``affinity.npz``); ``files`` (by model: path, size and time of what was loaded).
             It need not agree for a run to go on.
+        computing: what computed it, as far as known: ``device`` (see
+            :func:`tfattr.precision.describe_device`) and, by model, ``models``: ``lrp_engine``, ``batch_size``,
+            ``xla``.
+        lacking: by model, what it has no maps by and why: method to reason (``model``: it cannot be loaded).
     """
 
     versions: dict[str, str]
@@ -46,6 +50,8 @@ class RunManifest:
     duplicates: list[list[str]] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
+    computing: dict[str, Any] = field(default_factory=dict)
+    lacking: dict[str, dict[str, str]] = field(default_factory=dict)
     format: int = FORMAT
 
     @classmethod
@@ -98,6 +104,21 @@ class RunManifest:
                 source[name] = {**older, **value}
         return dataclasses.replace(self, models={**self.models, **other.models}, source=source)
 
+    def lacking_only(self, lacking: Mapping[str, Mapping[str, str]]) -> RunManifest:
+        """This manifest with another ``lacking``."""
+        return dataclasses.replace(self, lacking=plain(lacking))
+
+    def computed(self, device: Mapping[str, Any], model: str, facts: Mapping[str, Any]) -> RunManifest:
+        """This manifest with what computed it: the device, and facts of one model added to those known."""
+        models = dict(self.computing.get("models", {}))
+        models[model] = {**models.get(model, {}), **plain(facts)}
+        return dataclasses.replace(self, computing={"device": plain(device), "models": models})
+
+    @property
+    def names(self) -> list[str]:
+        """All models that the run was asked for: those that it has, then those that could not be loaded."""
+        return [*self.models, *(name for name in self.lacking if name not in self.models)]
+
     def save(self, run: str | os.PathLike[str]) -> Path:
         """Writes ``<run>/run.json``, whole or not at all; returns its path."""
         path = Path(run) / MANIFEST_NAME
@@ -123,6 +144,8 @@ class RunManifest:
                 f"{path}: cannot be read as JSON ({error}); restore it, or run the same `tfattr run` again with --repair"
             ) from error
         names = {entry.name for entry in dataclasses.fields(cls)}
+        if isinstance(found, dict) and found.get("format") == 2:
+            found = {**found, "computing": {}, "lacking": {}, "format": FORMAT}
         if not isinstance(found, dict) or set(found) != names:
             what = sorted(set(found) ^ names) if isinstance(found, dict) else type(found).__name__
             raise RecordsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,15 @@ from tfattr.affinity import (
     AffinityState,
     AffinityWarning,
     ImageCosines,
+    Tree,
     both_directions,
     similarity_tree,
 )
 from tfattr.affinity.measures import DEFAULT_MEASURE, PART_MEASURES, described, entry_name, find_measure
 from tfattr.affinity.streaming import fill_states
-from tfattr.errors import RecordsError
-from tfattr.records import RunManifest, map_directory, whole_file
+from tfattr.errors import RecordsError, TfattrError
+from tfattr.records import REPRESENTATION, RunManifest, map_directory, whole_file
+from tfattr.runs.failures import MODEL, is_lacking
 from tfattr.runs.timing import Stopwatch, set_affinity
 
 AFFINITY_NAME, IMAGES_NAME = "affinity.npz", "affinity_images.npz"
@@ -68,18 +71,27 @@ def affinity_states(
 ) -> dict[str, AffinityState]:
     """The states behind :func:`compute_affinity`, by method and measure (:func:`tfattr.affinity.entry_name`).
 
-    With ``keep_images`` they also hold each image's own comparisons.
+    With ``keep_images`` they also hold each image's own comparisons. Models that the run went on without
+    (``lacking`` in ``run.json``) are in them, without maps; a method that all lack is not.
 
     ``executor``: a cluster's (:class:`tfattr.distributed.beam.BeamEngine`); None computes them here.
     """
     run = Path(run)
     manifest = RunManifest.load(run)
-    models = list(models or manifest.models)
+    models = list(models or manifest.names)
     methods = list(methods or methods_of(run, models))
+    there = {
+        method: [model for model in models if not is_lacking(manifest, model, method)] for method in methods
+    }
+    methods = [method for method in methods if there[method]]
     measures = [find_measure(name) for name in measures or default_measures(manifest)]
     if executor is not None:
         names = tuple(measure.name for measure in measures)
-        return executor.affinity(run, models, methods, manifest.ids, grid, keep_images, names)
+        found: dict[str, AffinityState] = {}
+        for some in dict.fromkeys(tuple(there[method]) for method in methods):
+            alike = [method for method in methods if tuple(there[method]) == some]
+            found.update(executor.affinity(run, some, alike, manifest.ids, grid, keep_images, names))
+        return {entry: state.widened(models) for entry, state in found.items()}
     states: dict[str, AffinityState] = {}
     with tqdm(
         total=len(methods) * len(manifest.ids), unit="image", disable=not progress, dynamic_ncols=True
@@ -87,12 +99,14 @@ def affinity_states(
         for method in methods:
             bar.set_postfix_str(f"affinity by {method}")
             filled = {
-                entry_name(method, measure.name): AffinityState.empty(models, grid, keep_images, measure)
+                entry_name(method, measure.name): AffinityState.empty(
+                    there[method], grid, keep_images, measure
+                )
                 for measure in measures
             }
-            homes = {model: map_directory(run, model, method) for model in models}
+            homes = {model: map_directory(run, model, method) for model in there[method]}
             fill_states(list(filled.values()), homes, ids=manifest.ids, progress=bar.update)
-            states.update(filled)
+            states.update({entry: state.widened(models) for entry, state in filled.items()})
     return states
 
 
@@ -148,15 +162,15 @@ def analyse(
         result.save_authors_layout(run)
     trees = {}
     if len(result.models) > 1:
-        for method, matrix in result.affinity.items():
-            if not np.isfinite(matrix).all():
-                warnings.warn(
-                    f"no tree by {method}: some pairs of models have no image on which both maps are usable.",
-                    AffinityWarning,
-                    stacklevel=2,
-                )
+        for method in result.methods:
+            try:
+                trees[method], without = tree_of(result, method, linkage)
+            except AffinityError as error:
+                warnings.warn(str(error), AffinityWarning, stacklevel=2)
                 continue
-            trees[method] = similarity_tree(both_directions(matrix), result.models, linkage)
+            if without:
+                told = "the tree by %s is without %s: no maps of them to compare."
+                logging.getLogger("tfattr").warning(told, method, ", ".join(without))
             with whole_file(run / f"tree_{method}.nwk") as temporary:
                 temporary.write_text(trees[method].to_newick() + "\n", encoding="utf-8")
     if pictures:
@@ -164,14 +178,63 @@ def analyse(
     return result
 
 
+class AffinityError(TfattrError):
+    """An affinity that nothing can be made of."""
+
+
+def compared_models(matrix: np.ndarray, models: Sequence[str]) -> list[str]:
+    """The models with a defined affinity to some other, in order."""
+    others = np.isfinite(matrix) & ~np.eye(len(matrix), dtype=bool)
+    return [model for model, any_other in zip(models, others.any(axis=1)) if any_other]
+
+
+def tree_of(result: AffinityResult, entry: str, linkage: str = "single") -> tuple[Tree, list[str]]:
+    """The tree of the models that have an affinity by an entry, and those that have none.
+
+    Raises:
+        AffinityError: there are no two such models, or pairs of them that have no image in common.
+    """
+    matrix, models = result.affinity[entry], result.models
+    there = compared_models(matrix, models)
+    at = [models.index(model) for model in there]
+    part = matrix[np.ix_(at, at)]
+    if len(there) < 2 or not np.isfinite(part).all():
+        raise AffinityError(
+            f"no tree by {entry}: some pairs of models have no image on which both maps are usable."
+        )
+    without = [model for model in models if model not in there]
+    return similarity_tree(both_directions(part), there, linkage), without
+
+
+def complete_cosines(run: str | os.PathLike[str]) -> ImageCosines:
+    """A run's comparisons among the models that have some by every method (among all where no two have).
+
+    Raises:
+        RecordsError: the run lacks its affinity.
+    """
+    cosines = ImageCosines.load(Path(run) / IMAGES_NAME)
+    there = list(cosines.models)
+    for method in cosines.methods:
+        there = [model for model in compared_models(cosines.mean(method), cosines.models) if model in there]
+    return cosines if len(there) < 2 or len(there) == len(cosines.models) else cosines.only(there)
+
+
 def methods_of(run: Path, models: Sequence[str]) -> tuple[str, ...]:
-    """Methods that every model has maps of, in the order of the first model's folders."""
-    found: list[set[str]] = []
+    """Methods that every model has maps of, in the order of the first model's folders.
+
+    What the run went on without (``lacking`` in ``run.json``) counts as there, unless all lack it.
+    """
+    manifest, found = RunManifest.load(run), []
     for model in models:
+        if is_lacking(manifest, model, MODEL):
+            continue
         home = run / "attributions" / model
         found.append({path.name for path in home.iterdir() if path.is_dir()} if home.is_dir() else set())
         if not found[-1]:
             raise RecordsError(f"{home}: no maps of this model; compute them with `tfattr attribute`.")
-    common = set.intersection(*found)
+        found[-1] |= set(manifest.lacking.get(model, {}))
+    if not found:
+        raise RecordsError(f"{run}: no model of this run has maps; compute them with `tfattr run`.")
+    common = set.intersection(*found) - {REPRESENTATION}
     order = ["saliency", "grad_input", "elrp"]
     return (*(method for method in order if method in common), *sorted(common.difference(order)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,13 +17,16 @@ from tfattr.errors import SettingsError
 from tfattr.probe import ProbeSurvey
 from tfattr.records import (
     MANIFEST_NAME,
+    REPRESENTATION,
     RunManifest,
     check_compatible,
     remove_unfinished,
     representation_directory,
 )
+from tfattr.runs.failures import MODEL, is_lacking, is_of_the_model, lines, record, sentence
 from tfattr.runs.feed import Feed
 from tfattr.runs.fingerprint import fingerprint
+from tfattr.runs.loading import LoadAhead, Loaded
 from tfattr.runs.lock import locked
 from tfattr.runs.pictures import PREVIEWS_NAME, save_previews
 from tfattr.runs.readback import read_back, say_odd
@@ -46,8 +50,8 @@ class Runner(Protocol):
 
     def __exit__(self, *error: object) -> None: ...
 
-    def submit(self, trunk: Trunk, works: list[Work]) -> None:
-        """Compute the works of one model, now or later."""
+    def submit(self, trunk: Trunk, works: list[Work]) -> Mapping[str, Exception]:
+        """Compute the works of one model, now or later; what failed of them, as far as known now."""
 
 
 class LocalRunner:
@@ -67,10 +71,10 @@ class LocalRunner:
         finally:
             self._feed.__exit__(*error)
 
-    def submit(self, trunk: Trunk, works: list[Work]) -> None:
+    def submit(self, trunk: Trunk, works: list[Work]) -> Mapping[str, Exception]:
         self._feed.waited = 0.0
         with Stopwatch() as watch:
-            compute_shards(self._plan, trunk, self._feed, works, self._bar.update, self._behind)
+            failed = compute_shards(self._plan, trunk, self._feed, works, self._bar.update, self._behind)
         add_model(
             self._plan.out,
             trunk.name,
@@ -79,6 +83,7 @@ class LocalRunner:
             maps_core_s=watch.core,
             wait_s=self._feed.waited,
         )
+        return failed
 
 
 def run_settings(attribution: AttributionSettings, records: RecordSettings) -> dict[str, Any]:
@@ -106,10 +111,13 @@ def attribute_zoo(
     repair: bool = False,
     source: Mapping[str, Any] | None = None,
     runner: Any = LocalRunner,
+    strict: bool = False,
 ) -> RunManifest:
     """Compute and store the maps that ``out`` lacks; ``run.json`` is written before the first map of a model.
 
-    A model of which nothing is missing is not loaded, unless its files have changed since.
+    A model of which nothing is missing is not loaded, unless its files have changed since. A model that cannot be
+    loaded, or a method that fails for it, is named, kept with its reason in ``run.json`` (``lacking``), and left
+    out; the next run in the directory tries again.
 
     Args:
         models: specs of a zoo, or trunks.
@@ -124,6 +132,7 @@ def attribute_zoo(
             ``run.json`` that is lost or cannot be read is written anew, the shards' marks say which are its.
         source: what ``run.json`` shall say about where the run came from (zoo, probe).
         runner: called with (plan, survey, bar); :class:`LocalRunner`, or a cluster's.
+        strict: end at the first model that cannot be loaded, or method that fails.
 
     Returns:
         The run's manifest as it stands on disk.
@@ -132,7 +141,7 @@ def attribute_zoo(
         SettingsError: the directory holds a run of other settings, probe images or weights, or another process
             is at work in it.
         RecordsError: the directory holds damaged shards or those of another run, or the disk refuses.
-        ModelFileError, GraphError: a model cannot be loaded.
+        ModelFileError, GraphError: a model cannot be loaded (with ``strict``, or if there is no other).
     """
     models, out = list(models), Path(out)
     warn_stretched(models)
@@ -142,7 +151,7 @@ def attribute_zoo(
     if any(image.exif == "stored" for image in survey.images):
         settings["exif"] = "stored"
     wanted = RunManifest.make([], survey, settings, _described(models, source))
-    plan = Plan(out, ids, attribution, records, representations, batch_size, wanted.digest)
+    plan = Plan(out, ids, attribution, records, representations, batch_size, wanted.digest, strict)
     bar = tqdm(
         total=len(models) * len(ids), unit="image", disable=not progress, dynamic_ncols=True, smoothing=0.1
     )
@@ -152,50 +161,110 @@ def attribute_zoo(
             (out / PREVIEWS_NAME).unlink(missing_ok=True)
         _opened(out, wanted, repair)
         save_previews(out, survey.images)
-        with bar, runner(plan, survey, bar) as running:
-            for model in models:
+        run = _Run(plan, survey, settings, bar, repair)
+        with bar, LoadAhead() as ahead, runner(plan, survey, bar) as running:
+            for number, model in enumerate(models):
                 bar.set_postfix_str(model.name)
-                _submit(running, model, plan, survey, settings, bar, repair)
+                run.submit(running, ahead, model, models[number + 1 :])
                 gc.collect()  # a trunk's graphs refer to each other; left to themselves, several would pile up
         manifest = RunManifest.load(out)
+        _refuse_nothing(manifest, models, plan, run.first)
         say_odd(read_back(plan, manifest, models, survey.images, progress))
         return manifest
 
 
-def _submit(
-    running: Runner,
-    model: ModelSpec | Trunk,
-    plan: Plan,
-    survey: ProbeSurvey,
-    settings: Mapping[str, Any],
-    bar: tqdm,
-    repair: bool,
+class _Run:
+    """The models of a run, one after the other.
+
+    Attributes:
+        first: the first error that the run went on after.
+    """
+
+    def __init__(
+        self, plan: Plan, survey: ProbeSurvey, settings: Mapping[str, Any], bar: tqdm, repair: bool
+    ) -> None:
+        self._plan, self._survey, self._settings, self._bar = plan, survey, settings, bar
+        self._repair = repair
+        self.first: Exception | None = None
+
+    def submit(
+        self,
+        running: Runner,
+        ahead: LoadAhead,
+        model: ModelSpec | Trunk,
+        later: Sequence[ModelSpec | Trunk],
+    ) -> None:
+        """Hands what a model lacks to the runner; it is loaded only if something is, or its files changed."""
+        plan, bar, loaded = self._plan, self._bar, None
+        mark, known = self._known(model)
+        try:
+            if not known:
+                loaded = self._loaded(ahead, model, mark)
+            if self._repair:
+                remove_damaged(plan, RunManifest.load(plan.out), model.name, not bar.disable)
+            works = plan.missing(model.name)
+            bar.update(len(plan.ids) - sum(len(plan.layout.span(work.shard)) for work in works))
+            if works and loaded is None:
+                loaded = self._loaded(ahead, model, mark)
+        except _LoadingError as error:
+            self._lacks(model, {MODEL: error.__cause__})
+            return
+        ahead.begin(one for one in later if self._is_needed(one))
+        failed: Mapping[str, Exception] = {}
+        if works:
+            add_model(plan.out, model.name, load_s=loaded.wall, load_core_s=loaded.core)
+            failed = running.submit(loaded.trunk, works)
+        self._lacks(model, failed)
+
+    def _known(self, model: ModelSpec | Trunk) -> tuple[str | None, bool]:
+        """The fingerprint of a model's files, and whether the run was made from them."""
+        mark = fingerprint(model) if isinstance(model, ModelSpec) else None
+        manifest = RunManifest.load(self._plan.out)
+        unchanged = mark is not None and manifest.source.get("files", {}).get(model.name) == mark
+        return mark, unchanged and model.name in manifest.models
+
+    def _is_needed(self, model: ModelSpec | Trunk) -> bool:
+        return not self._known(model)[1] or bool(self._plan.missing(model.name))
+
+    def _loaded(self, ahead: LoadAhead, model: ModelSpec | Trunk, mark: str | None) -> Loaded:
+        """The trunk; the manifest on disk then names it. Another model of this name is refused."""
+        try:
+            loaded = ahead.load(model)
+        except Exception as error:
+            if self._plan.strict or not is_of_the_model(error):
+                raise
+            raise _LoadingError from error
+        source = {"files": {model.name: mark}} if mark is not None else {}
+        _opened(self._plan.out, RunManifest.make([loaded.trunk], self._survey, self._settings, source))
+        return loaded
+
+    def _lacks(self, model: ModelSpec | Trunk, failed: Mapping[str, Exception]) -> None:
+        tried = (MODEL, *self._plan.attribution.methods, REPRESENTATION)
+        record(self._plan.out, model.name, tried, {what: sentence(why) for what, why in failed.items()})
+        for what, why in failed.items():
+            self.first = self.first or why
+            logging.getLogger("tfattr").warning(
+                "%s: goes on without %s: %s",
+                model.name,
+                "this model" if what == MODEL else "its representations" if what == REPRESENTATION else what,
+                sentence(why),
+            )
+
+
+class _LoadingError(Exception):
+    """A model cannot be loaded; the cause says why."""
+
+
+def _refuse_nothing(
+    manifest: RunManifest, models: Sequence[ModelSpec | Trunk], plan: Plan, first: Exception | None
 ) -> None:
-    mark = fingerprint(model) if isinstance(model, ModelSpec) else None
-    manifest = RunManifest.load(plan.out)
-    unchanged = mark is not None and manifest.source.get("files", {}).get(model.name) == mark
-    trunk = None
-    with Stopwatch() as watch:
-        if not (unchanged and model.name in manifest.models):
-            trunk, manifest = _loaded(model, mark, plan, survey, settings)
-        if repair:
-            remove_damaged(plan, manifest, model.name, not bar.disable)
-        works = plan.missing(model.name)
-        bar.update(len(plan.ids) - sum(len(plan.layout.span(work.shard)) for work in works))
-        if works and trunk is None:
-            trunk, _ = _loaded(model, mark, plan, survey, settings)
-    if works:
-        add_model(plan.out, model.name, load_s=watch.wall, load_core_s=watch.core)
-        running.submit(trunk, works)
-
-
-def _loaded(
-    model: ModelSpec | Trunk, mark: str | None, plan: Plan, survey: ProbeSurvey, settings: Mapping[str, Any]
-) -> tuple[Trunk, RunManifest]:
-    """The trunk, and the manifest on disk, which now names it; another model of this name is refused."""
-    trunk = model.load() if isinstance(model, ModelSpec) else model
-    source = {"files": {model.name: mark}} if mark is not None else {}
-    return trunk, _opened(plan.out, RunManifest.make([trunk], survey, settings, source))
+    """Raises the reason where no model has maps by any method."""
+    methods = plan.attribution.methods
+    if all(is_lacking(manifest, model.name, method) for model in models for method in methods):
+        if first is not None:
+            raise first
+        told = lines(manifest, [model.name for model in models], methods)
+        raise SettingsError(f"{plan.out}: no model has maps; {told[0]}")
 
 
 def _described(models: list[ModelSpec | Trunk], source: Mapping[str, Any] | None) -> dict[str, Any]:

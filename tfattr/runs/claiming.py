@@ -22,7 +22,7 @@ from tfattr.claims import (
 from tfattr.errors import SettingsError
 from tfattr.evaluation import find_truth, read_truth
 from tfattr.records import RunManifest, whole_file
-from tfattr.runs.analysis import IMAGES_NAME
+from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.study import Study
 from tfattr.zoo.originals import entries
 
@@ -41,7 +41,7 @@ def measure_claims(study: Study, truth: str | None = None, method: str = "grad_i
         RecordsError: a run lacks its affinity.
     """
     main = study.folder(study.main)
-    cosines, source = ImageCosines.load(main / IMAGES_NAME), RunManifest.load(main).source
+    cosines, source = complete_cosines(main), RunManifest.load(main).source
     tasks, groups = source.get("tasks", {}), source.get("groups", {})
     method = method if method in cosines.methods else cosines.methods[0]
     measured = None
@@ -50,10 +50,7 @@ def measure_claims(study: Study, truth: str | None = None, method: str = "grad_i
             measured = read_truth(find_truth(truth), cosines.models)
         except SettingsError:
             measured = None  # claim 2 has a part that needs no truth
-    probes = {
-        run.probe: ImageCosines.load(study.folder(run) / IMAGES_NAME)
-        for run in study.with_target(study.main.target)
-    }
+    probes = {run.probe: complete_cosines(study.folder(run)) for run in study.with_target(study.main.target)}
     curves = size_curves(cosines)
     return [
         probe_insensitivity(probes),

@@ -26,7 +26,7 @@ from tfattr.figures.curves import precision_recall_figure
 from tfattr.measures import consensus
 from tfattr.records import RunManifest, map_directory, read_maps, whole_file
 from tfattr.rivals import RIVALS, depara, prepare, symmetrised_truth
-from tfattr.runs.analysis import IMAGES_NAME
+from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.controls import random_control, raw_pixels
 from tfattr.runs.pictures import both
 from tfattr.runs.representations import Representations
@@ -195,7 +195,7 @@ def evaluate_run(
         SettingsError: the truth does not fit the run's models.
     """
     run = Path(run)
-    cosines, manifest = ImageCosines.load(run / IMAGES_NAME), RunManifest.load(run)
+    cosines, manifest = complete_cosines(run), RunManifest.load(run)
     path = find_truth(truth)
     measured = read_truth(path, cosines.models)
     weights = resamples(len(cosines.images), max(draws, rival_draws), seed)
@@ -209,6 +209,9 @@ def evaluate_run(
         made, lacking = own_rankings(beside, cosines, measured, weights[: min(rival_draws, OWN_DRAWS)])
         rankings += made
         missing.update(lacking)
+    for name in manifest.lacking:
+        if name not in cosines.models:
+            missing[name] = "the run has no maps of this model, or not by every method"
     with tqdm(total=len(rankings), unit="ranking", disable=not progress, dynamic_ncols=True) as bar:
         judged = judge_rankings(
             rankings, cosines.models, measured, literature_scores(path, cosines.models), bar.update

@@ -13,7 +13,8 @@ from tfattr.affinity.measures import split_entry
 from tfattr.figures import affinity_figure, maps_figure, save_figure, tree_figure
 from tfattr.figures.names import method_name
 from tfattr.probe import ProbeImage, read_photo
-from tfattr.records import map_directory, read_maps, whole_file
+from tfattr.records import RunManifest, map_directory, read_maps, whole_file
+from tfattr.runs.failures import is_lacking
 from tfattr.trunk.preprocessing import Preprocessing
 
 PREVIEWS_NAME = "previews.npz"
@@ -38,8 +39,9 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
     folder = run / "figures"
     for method, matrix in result.affinity.items():
         title = f"affinity by {method_name(method)}, {result.images[method]} images"
-        # A tree needs two models, and every affinity defined.
-        order = "tree" if method in trees else None
+        # A tree needs two models, and every affinity defined; those that have none come last.
+        order = list(trees[method].leaves) if method in trees else None
+        order = [*order, *(one for one in result.models if one not in order)] if order else None
         save_figure(
             affinity_figure(
                 matrix, result.models, title, order=order, groups=groups, measure=result.measure(method)
@@ -56,10 +58,14 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
         with np.load(previews, allow_pickle=False) as kept:
             photos, ids = list(kept["photos"]), [str(name) for name in kept["ids"]]
         methods = dict.fromkeys(split_entry(entry)[0] for entry in result.methods)
+        manifest = RunManifest.load(run)
         maps = {
             model: {method: _first_maps(run, model, method, len(photos)) for method in methods}
             for model in result.models
+            if not any(is_lacking(manifest, model, method) for method in methods)
         }
+        if not maps:
+            return
         captions = [Path(name).stem for name in ids]
         save_figure(maps_figure(photos, maps, captions=captions), *both(folder / "maps"))
 

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from tfattr.errors import RecordsError
 from tfattr.probe import ProbeImage, read_photo
 from tfattr.records import REPRESENTATION, MapRecord, RunManifest, read_shard, whole_file
+from tfattr.runs.failures import MODEL, is_lacking
 from tfattr.runs.repair import homes_with_marks
 from tfattr.runs.shard import Plan
 from tfattr.zoo.spec import ModelSpec
@@ -79,12 +80,14 @@ def read_back(
         RecordsError: shards are damaged, missing or another run's; the first is named.
     """
     known, wrong = _read(plan.out), []
-    models = list(models)
+    models = [model for model in models if not is_lacking(manifest, model.name, MODEL)]
     bar = tqdm(models, unit="model", desc="reading back", disable=not progress, leave=False)
     for model in bar:
         entry = known.setdefault(model.name, {})
         for method, home, mark in homes_with_marks(plan, manifest, model.name):
             if method == REPRESENTATION and not plan.representations:
+                continue
+            if is_lacking(manifest, model.name, method):
                 continue
             stamp = _stamp(home)
             if entry.get(method, {}).get("shards") == stamp:

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tfattr.affinity import ImageCosines
 from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.evaluation import Ranking
-from tfattr.runs.analysis import IMAGES_NAME, analyse, compute_affinity
+from tfattr.runs.analysis import analyse, complete_cosines, compute_affinity
 from tfattr.runs.attribution import RecordSettings, attribute_zoo
 from tfattr.runs.claiming import measure_claims, save_claims
 from tfattr.runs.controls import randomised_zoo
@@ -73,7 +72,7 @@ def reproduce(
         records: how maps are stored.
         truth: measured transfer; that of a built-in zoo if None; no evaluation without.
         limit: only the first images of each probe set.
-        strict: stop at an unreadable image.
+        strict: stop at the first unreadable image, model that cannot be loaded, or method that fails.
         exif: ``upright`` or ``stored``; None reads the paper's lists as stored, as its authors did.
         controls: also run the zoo with shuffled weights on the main probe set.
         grids: coarser grids whose affinities are judged too.
@@ -121,6 +120,7 @@ def reproduce(
                 records,
                 progress=progress,
                 source=source,
+                strict=strict,
                 **computing,
             )
             analyse(out / run.label, models=order, methods=settings.methods, **drawing)
@@ -136,6 +136,7 @@ def reproduce(
                 settings,
                 records,
                 progress=progress,
+                strict=strict,
                 **{**computing, "representations": False},
             )
             analyse(folder, models=order, pictures=False, **drawing)
@@ -195,14 +196,14 @@ def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
     from tfattr.runs.evaluating import map_rankings
 
     found = []
-    first = ImageCosines.load(study.folder(study.main) / IMAGES_NAME)
+    first = complete_cosines(study.folder(study.main))
     for run in study.runs:
         if run.probe != study.main.probe:
             continue
         folder = study.folder(run)
         suffix = "" if run.target == study.main.target else f", {run.target}"
         if suffix:
-            cosines = ImageCosines.load(folder / IMAGES_NAME).only(first.models)
+            cosines = complete_cosines(folder).only(first.models)
             found += map_rankings(cosines, "maps", suffix=suffix)
         for grid in grids:
             coarse = compute_affinity(folder, first.models, first.methods, (grid, grid), progress=False)

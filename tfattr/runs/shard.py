@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from tfattr.records import (
     origin,
     representation_directory,
 )
+from tfattr.runs.failures import is_of_the_model
 from tfattr.runs.feed import Feed, default_batch_size
 from tfattr.runs.writing import Behind
 
@@ -63,6 +64,7 @@ class Plan:
         batch_size: images at a time; None fits it to each model's input size.
         run: digest of the run's settings and images (:attr:`tfattr.records.RunManifest.digest`), which goes
             into the mark of every record.
+        strict: a method that fails for a model ends the run instead of being left out.
     """
 
     out: Path
@@ -72,6 +74,7 @@ class Plan:
     representations: bool = True
     batch_size: int | None = None
     run: str = ""
+    strict: bool = False
 
     @property
     def layout(self) -> ShardLayout:
@@ -114,11 +117,12 @@ def compute_shards(
     progress: Callable[[int], Any] | None = None,
     behind: Behind | None = None,
     check: Callable[[], Any] | None = None,
-) -> None:
+) -> dict[str, Exception]:
     """Write what the works name, each whole or not at all.
 
     This thread feeds the device and does nothing else: images are decoded ahead of it and records written behind
-    it. Where a batch does not fit into the device's memory, it is halved and its shard begun again.
+    it. Where a batch does not fit into the device's memory, it is halved and its shard begun again. A method that
+    fails is left out from there on, unless ``plan.strict``.
 
     Args:
         plan, trunk: what is computed.
@@ -128,13 +132,17 @@ def compute_shards(
         behind: writes the shards, and may go on after this returns; None waits until all are written.
         check: called before each shard; an error that it raises ends the work.
 
+    Returns:
+        The methods (REPRESENTATION for representations) that failed, and how.
+
     Raises:
         RecordsError: the disk refuses.
         ProbeError: an image cannot be read any more.
-        SettingsError: not even one image fits into memory.
+        SettingsError: not even one image fits into memory (with ``plan.strict``).
     """
     import tensorflow as tf
 
+    failed: dict[str, Exception] = {}
     size = _fitting.setdefault(trunk, [plan.batch_size or default_batch_size(trunk.preprocessing.size)])
     left = deque(works)
     with contextlib.ExitStack() as stack:
@@ -142,16 +150,25 @@ def compute_shards(
         while left:
             try:
                 _compute(plan, trunk, feed, left, size[0], progress, behind, check)
+            except _FailedError as error:
+                failed.update(error.failed)
+                left = deque(_without(left, failed))
             except tf.errors.ResourceExhaustedError as error:
                 if size[0] == 1:
-                    raise SettingsError(
+                    reason = SettingsError(
                         f"{trunk.name}: one image of {trunk.preprocessing.size[0]} x {trunk.preprocessing.size[1]} does "
                         "not fit into the device's memory; use a larger device, or the CPU (CUDA_VISIBLE_DEVICES=-1)."
-                    ) from error
+                    )
+                    if plan.strict:
+                        raise reason from error
+                    failed.update(dict.fromkeys(_wanted(left[0]), reason))
+                    left = deque(_without(left, failed))
+                    continue
                 size[0] //= 2
                 logging.getLogger("tfattr").warning(
                     "%s: out of memory; going on with %d images at a time", trunk.name, size[0]
                 )
+    return failed
 
 
 def _compute(
@@ -173,20 +190,11 @@ def _compute(
             if check is not None:
                 check()
             work, done = left[0], 0
-            wanted = dataclasses.replace(plan.attribution, methods=work.methods) if work.methods else None
             with behind.shard(_writers(plan, trunk, work)) as shard:
                 try:
                     while done < len(span):
                         batch = next(batches)
-                        maps, representation = attributions_for_storage(
-                            trunk,
-                            batch,
-                            wanted,
-                            channels=plan.records.channels,
-                            dtype=plan.records.dtype,
-                            most_values=MOST_VALUES if work.representation else None,
-                        )
-                        shard.put({**maps, REPRESENTATION: representation})
+                        shard.put(_stored(plan, trunk, batch, work))
                         done += len(batch)
                         if progress is not None:
                             progress(len(batch))
@@ -195,6 +203,60 @@ def _compute(
                         progress(-done)
                     raise
             left.popleft()
+
+
+class _FailedError(Exception):
+    """Methods fail for a model, each with its reason."""
+
+    def __init__(self, failed: dict[str, Exception]) -> None:
+        super().__init__(failed)
+        self.failed = failed
+
+
+def _stored(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> dict[str, Any]:
+    """What a work's writers get of a batch; where that fails, the methods are tried one by one."""
+    import tensorflow as tf
+
+    def compute(methods: tuple[str, ...], representation: bool) -> dict[str, Any]:
+        maps, outputs = attributions_for_storage(
+            trunk,
+            batch,
+            dataclasses.replace(plan.attribution, methods=methods) if methods else None,
+            channels=plan.records.channels,
+            dtype=plan.records.dtype,
+            most_values=MOST_VALUES if representation else None,
+        )
+        return {**maps, REPRESENTATION: outputs}
+
+    try:
+        return compute(work.methods, work.representation)
+    except tf.errors.ResourceExhaustedError:
+        raise
+    except Exception as error:
+        if plan.strict or not is_of_the_model(error):
+            raise
+        failed: dict[str, Exception] = {}
+        for what in _wanted(work):
+            try:
+                compute(*(((), True) if what == REPRESENTATION else ((what,), False)))
+            except Exception as reason:
+                if not is_of_the_model(reason):
+                    raise
+                failed[what] = reason
+        raise _FailedError(failed or dict.fromkeys(_wanted(work), error)) from error
+
+
+def _wanted(work: Work) -> tuple[str, ...]:
+    return (*work.methods, *((REPRESENTATION,) if work.representation else ()))
+
+
+def _without(works: Iterable[Work], failed: Container[str]) -> Iterator[Work]:
+    """The works less what failed."""
+    for work in works:
+        methods = tuple(method for method in work.methods if method not in failed)
+        representation = work.representation and REPRESENTATION not in failed
+        if methods or representation:
+            yield dataclasses.replace(work, methods=methods, representation=representation)
 
 
 def _writers(plan: Plan, trunk: Trunk, work: Work) -> dict[str, ShardWriter]:

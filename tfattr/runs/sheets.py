@@ -22,7 +22,7 @@ from tfattr.figures import (
 )
 from tfattr.figures.names import method_name
 from tfattr.records import RunManifest
-from tfattr.runs.analysis import IMAGES_NAME
+from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.pictures import both
 from tfattr.runs.study import Study
 
@@ -36,7 +36,7 @@ def study_figures(
     ``group_<method>`` (S5 to S7), ``model_graph_<method>``.
     """
     runs = study.with_target(study.main.target)
-    cosines = {run.probe: ImageCosines.load(study.folder(run) / IMAGES_NAME) for run in runs}
+    cosines = {run.probe: complete_cosines(study.folder(run)) for run in runs}
     main = cosines[study.main.probe]
     groups = RunManifest.load(study.folder(study.main)).source.get("groups", {})
     models = [name for name in main.models if all(name in one.models for one in cosines.values())]

@@ -19,6 +19,14 @@ def summary(run: str | os.PathLike[str], manifest: RunManifest, result: Affinity
     if dropped:
         left = ", ".join(f"{count} of {method}" for method, count in dropped.items())
         lines.append(f"maps left out because they are zero or not finite: {left}")
+    undefined = {
+        method: int(np.isnan(matrix[np.triu_indices(len(models), 1)]).sum())
+        for method, matrix in result.affinity.items()
+    }
+    if any(undefined.values()):
+        pairs = len(models) * (len(models) - 1) // 2
+        left = ", ".join(f"{count} of {pairs} by {method}" for method, count in undefined.items() if count)
+        lines.append(f"pairs of models without an affinity (NaN): {left}")
     if len(models) > 1:
         width = max(len(model) for model in models)
         columns = []

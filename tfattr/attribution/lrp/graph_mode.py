@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tfattr.compat.building import building
 from tfattr.compat.keras import keras
 
 _SWITCH = "_UNSAFE_GRAPH_OP_LAYER_CREATION"
@@ -29,6 +30,11 @@ def graph_mode(session: tf.compat.v1.Session, *, fast: bool = True) -> Iterator[
 
     ``fast=False`` leaves Keras' switch alone (the slow way; the numbers are the same).
     """
+    with building:
+        yield from _graph_mode(session, fast)
+
+
+def _graph_mode(session: tf.compat.v1.Session, fast: bool) -> Iterator[None]:
     bases = {layer: layer.__bases__ for layer in _layer_classes()}
     utilities = importlib.import_module(f"{_keras_root()}.src.engine.base_layer_utils")
     before = getattr(utilities, _SWITCH, None)
