@@ -64,6 +64,7 @@ def start_and_kill(words: list[str], out: Path, sent: signal.Signals, wait: floa
     if killed:
         process.send_signal(sent)
     said = process.communicate()[1]
+    killed = killed and process.returncode != 0  # it may have ended just before the signal
     return Ending(
         killed,
         process.returncode,

@@ -160,7 +160,7 @@ def test_files_that_are_no_manifest(tmp_path, manifest):
     with pytest.raises(RecordsError, match="not the manifest"):
         RunManifest.load(tmp_path)
     dataclasses.replace(manifest, format=99).save(tmp_path)
-    with pytest.raises(RecordsError, match="format 99, expected 2"):
+    with pytest.raises(RecordsError, match="format 99, expected 3"):
         RunManifest.load(tmp_path)
 
 

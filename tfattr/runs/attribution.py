@@ -161,7 +161,7 @@ def attribute_zoo(
             (out / PREVIEWS_NAME).unlink(missing_ok=True)
         _opened(out, wanted, repair)
         save_previews(out, survey.images)
-        run = _Run(plan, survey, settings, bar, repair)
+        run = _Run(plan, survey, settings, bar, repair, len(models) == 1)
         with bar, LoadAhead() as ahead, runner(plan, survey, bar) as running:
             for number, model in enumerate(models):
                 bar.set_postfix_str(model.name)
@@ -181,10 +181,16 @@ class _Run:
     """
 
     def __init__(
-        self, plan: Plan, survey: ProbeSurvey, settings: Mapping[str, Any], bar: tqdm, repair: bool
+        self,
+        plan: Plan,
+        survey: ProbeSurvey,
+        settings: Mapping[str, Any],
+        bar: tqdm,
+        repair: bool,
+        alone: bool,
     ) -> None:
         self._plan, self._survey, self._settings, self._bar = plan, survey, settings, bar
-        self._repair = repair
+        self._repair, self._alone = repair, alone
         self.first: Exception | None = None
 
     def submit(
@@ -231,7 +237,7 @@ class _Run:
         try:
             loaded = ahead.load(model)
         except Exception as error:
-            if self._plan.strict or not is_of_the_model(error):
+            if self._plan.strict or self._alone or not is_of_the_model(error):
                 raise
             raise _LoadingError from error
         source = {"files": {model.name: mark}} if mark is not None else {}
