@@ -119,6 +119,19 @@ def _with_constant_slopes(graph: tf.Graph, fed: tf.Tensor, changed: Sequence[str
     return twin
 
 
+def native(graph_def, input: str, output: str, x: np.ndarray, epsilon: float = 1e-4, target: str = "sum"):
+    """Epsilon-LRP by the engine native, on a graph of its own."""
+    from tfattr.attribution.native import epsilon_rule, with_rules
+
+    changed, instead = with_rules(graph_def, input, output)
+    with tf.Graph().as_default() as graph, tf.compat.v1.Session() as session:
+        tf.graph_util.import_graph_def(changed, name="")
+        fed, y = graph.get_tensor_by_name(input), graph.get_tensor_by_name(f"{instead}:0")
+        with epsilon_rule(epsilon):
+            (m,) = tf.gradients(y, fed, y if target == "energy" else tf.ones_like(y))
+        return session.run(m * fed, {fed: x})
+
+
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Cosine of each image's two maps."""
     a, b = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (a, b))

@@ -218,14 +218,13 @@ def without_innvestigate(request, monkeypatch):
     return request.param or "none"
 
 
-def test_the_default_engine_is_then_the_authors(without_innvestigate):
-    with pytest.warns(UserWarning, match="not installed, so elrp is computed by the engine deepexplain"):
-        settings = AttributionSettings()
-    assert settings.engine == "deepexplain"
+def test_the_default_engine_is_then_the_same_rule_on_the_graph_itself(without_innvestigate):
+    settings = AttributionSettings()
+    assert (settings.engine, settings.automatic) == ("native", True)
 
 
 def test_no_note_without_need(without_innvestigate, recwarn):
-    assert AttributionSettings(("saliency",)).engine == "deepexplain"
+    assert AttributionSettings(("saliency",)).engine == "native"
     assert AttributionSettings(engine="deepexplain").engine == "deepexplain"
     assert not recwarn.list
 
@@ -250,7 +249,9 @@ def test_what_needs_it_is_refused_in_one_sentence_that_says_what_to_run(without_
 
 @with_innvestigate
 def test_the_default_engine_is_innvestigate_where_it_is_installed(recwarn):
-    assert AttributionSettings().engine == "innvestigate"
+    settings = AttributionSettings()
+    assert (settings.engine, settings.automatic) == ("innvestigate", True)
+    assert not AttributionSettings(engine="innvestigate").automatic
     assert not recwarn.list
 
 

@@ -321,9 +321,7 @@ def test_state_is_restored_when_building_fails():
 
 @pytest.mark.parametrize("name", ["lrp.epsilon", "lrp.alpha_2_beta_1"])
 def test_the_fast_way_of_building_gives_the_numbers_of_the_slow_way(name):
-    view = GraphView(*freeze(relu_net(), SHAPE))
-    plan, x = make_plan(view), images(2, SHAPE)
-    view.close()
+    plan, x = make_plan(GraphView(*freeze(relu_net(), SHAPE))), images(2, SHAPE)
     maps = []
     for fast in (True, False):
         session = AnalyzerSession(plan, name, fast=fast)
@@ -334,9 +332,7 @@ def test_the_fast_way_of_building_gives_the_numbers_of_the_slow_way(name):
 
 
 def test_weights_are_those_of_the_plan():
-    view = GraphView(*freeze(relu_net(), SHAPE))
-    plan = make_plan(view)
-    view.close()
+    plan = make_plan(GraphView(*freeze(relu_net(), SHAPE)))
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         model = build_keras_model(plan)
         load_weights(session, model, plan)

@@ -1,4 +1,4 @@
-"""Each relevance rule against a brute-force twin: dense Jacobians, float64, numpy.
+"""Each relevance rule, by iNNvestigate and on the graph itself, against a brute-force twin: dense Jacobians, float64, numpy.
 
 A net is a list of stages (role, function); the function is TensorFlow code that runs in any precision.
 Composed in float32 it becomes the frozen graph that the engine gets; in float64 it gives the twin the
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from lrp_nets import chain, const, conv, dense, flatten, freeze, images, weights
+from lrp_nets import chain, const, conv, dense, flatten, freeze, images, native, weights
 
 from tfattr.attribution.lrp import clear_cache, relevance
 
@@ -228,8 +228,11 @@ def test_rule_equals_its_dense_twin(piece):
     stages = net(piece)
     x = images(2, SHAPE, seed=3)
     wanted = twin(stages, x, "sum")
-    found = relevance(*freeze(chain(*[s.forward for s in stages]), SHAPE), x, epsilon=EPSILON)
+    graph = freeze(chain(*[s.forward for s in stages]), SHAPE)
+    found, on_graph = relevance(*graph, x, epsilon=EPSILON), native(*graph, x, EPSILON)
     np.testing.assert_allclose(found, wanted, atol=2e-4 * np.abs(wanted).max())
+    np.testing.assert_allclose(on_graph, wanted, atol=1e-5 * np.abs(wanted).max())
+    np.testing.assert_allclose(on_graph, found, atol=1e-5 * np.abs(found).max())
 
 
 @pytest.mark.parametrize("piece", ["conv_stride", "residual", "relu6", "normaliser"])
@@ -240,3 +243,5 @@ def test_energy_starts_from_the_squares(piece):
     graph = freeze(chain(*[s.forward for s in stages]), SHAPE)
     found = relevance(*graph, x, epsilon=EPSILON, target="energy")
     np.testing.assert_allclose(found, wanted, atol=2e-4 * np.abs(wanted).max())
+    on_graph = native(*graph, x, EPSILON, "energy")
+    np.testing.assert_allclose(on_graph, wanted, atol=1e-5 * np.abs(wanted).max())

@@ -23,6 +23,14 @@ class UnsupportedOpError(GraphError):
     """An attribution engine has no rule for an operation of the graph."""
 
 
+class ConstantTargetError(GraphError):
+    """What is attributed does not depend on the image (the sum of a softmax): its gradient is rounding noise."""
+
+
+class AttributionWarning(UserWarning):
+    """Another engine computes a model's maps, or an engine's maps mean nothing for it."""
+
+
 class ProbeError(TfattrError):
     """Probe images are missing or unreadable."""
 

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from tfattr.attribution import deepexplain, gradients
+from tfattr.attribution import deepexplain, gradients, native
+from tfattr.attribution.constant_target import refuse_constant_target
+from tfattr.attribution.notices import Remembered, tell_once
 from tfattr.attribution.parts import part_maps
 from tfattr.attribution.settings import AttributionSettings
+from tfattr.errors import GraphError
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
+
+EXPLODED = 1e3  # relevance out over relevance in, from which on the authors' formula is said to explode
+_automatic: Remembered[bool] = Remembered()
 
 
 def attribute(
@@ -31,11 +37,12 @@ def attribute(
         trunk: the model.
         x: float32 ``[N, H, W, C]`` in the trunk's fed frame (``trunk.preprocess`` makes it).
         method: ``saliency`` (``|gradient|``), ``grad_input`` (gradient * x), ``gradient_norm`` (Euclidean norm of
-            the gradient over colours, ``[N, H, W, 1]``), ``elrp`` (epsilon-LRP by ``engine``), ``elrp_innvestigate``, ``elrp_deepexplain`` (by that engine), ``integrated_gradients``, ``smoothgrad``, or the name of an iNNvestigate analyzer such as
-            ``lrp.alpha_2_beta_1`` or ``guided_backprop``.
-        engine: of ``elrp``: ``innvestigate`` (its epsilon rule at every linear layer) or ``deepexplain``
-            (the authors' formula at the non-linearities); None takes innvestigate if it is installed,
-            else deepexplain.
+            the gradient over colours, ``[N, H, W, 1]``), ``elrp`` (epsilon-LRP by ``engine``), ``elrp_innvestigate``,
+            ``elrp_native``, ``elrp_deepexplain`` (by that engine), ``integrated_gradients``, ``smoothgrad``, or the name
+            of an iNNvestigate analyzer such as ``lrp.alpha_2_beta_1`` or ``guided_backprop``.
+        engine: of ``elrp``: ``innvestigate`` (its epsilon rule at every linear layer), ``native`` (the same rule on the
+            trunk's own graph, whatever its operations) or ``deepexplain`` (the authors' formula at the
+            non-linearities); None takes innvestigate where it is installed and takes the graph, else native.
         target: ``sum`` of all units (the paper's); ``energy``, half the squared norm: the backward
             pass is seeded with the activations; ``channels`` or ``channels:K``, each of K parts by itself, see
             :func:`tfattr.attribution.parts.part_maps` (``grad_input`` and ``gradient_norm``).
@@ -50,7 +57,8 @@ def attribute(
     Raises:
         SettingsError: an unknown method, engine or target, or ``x`` of another shape.
         MissingExtraError: iNNvestigate is asked for and not installed.
-        UnsupportedOpError: iNNvestigate's engine has no layer for an operation of the graph.
+        UnsupportedOpError: iNNvestigate's engine has no layer for an operation of the graph, or TensorFlow no gradient.
+        ConstantTargetError: the target is the same for every image, so that maps would be rounding noise.
 
     Source: Song et al. 2019, section 3; the authors' ``tools/deep_attribution.py``.
     """
@@ -92,6 +100,8 @@ def _in_batches(
     need_representation: bool,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     x = trunk.checked(x)
+    if not settings.parts:
+        refuse_constant_target(trunk, settings.target, x)
     size = 1 if trunk.single else (batch_size or max(len(x), 1))
     maps: dict[str, list[np.ndarray]] = {method: [] for method in settings.methods}
     representation = [np.zeros((0, *trunk.output_shape), np.float32)]
@@ -122,7 +132,6 @@ def _on_batch(
         found, y = part_maps(trunk, x, settings)
         return {method: np.asarray(maps) for method, maps in found.items()}, y
     methods, found = settings.methods, {}
-    y = None
 
     def passes(points: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return gradients.gradient_function(trunk, settings.target)(points)
@@ -130,16 +139,27 @@ def _on_batch(
     def gradient(points: tf.Tensor) -> tf.Tensor:
         return passes(points)[0]
 
+    y = slope = None
     first_order = [method for method in methods if method in ("saliency", "grad_input", "gradient_norm")]
-    slope = None
-    by_authors = [method for method in methods if settings.engine_of(method) == "deepexplain"]
-    if by_authors:
-        function = deepexplain.backward_function(
-            trunk, settings.target, settings.epsilon, with_gradient=bool(first_order)
-        )
-        y, *slopes = function(x)
-        found.update(dict.fromkeys(by_authors, slopes[0] * x))
-        slope = slopes[1] if first_order else None
+    engines = {method: engine_used(trunk, settings, method) for method in methods}
+    for method in methods:
+        if engines[method] == "innvestigate":
+            try:
+                found[method] = _by_innvestigate(trunk, x, method, settings)
+            except GraphError as error:
+                if not (settings.automatic and method == "elrp"):
+                    raise
+                engines[method] = _fall_back(trunk, str(error))
+    for engine, make in (("deepexplain", deepexplain), ("native", native)):
+        mine = [method for method in methods if engines[method] == engine]
+        if not mine:
+            continue
+        with_gradient = bool(first_order) and slope is None
+        y, *slopes = make.backward_function(trunk, settings.target, settings.epsilon, with_gradient)(x)
+        found.update(dict.fromkeys(mine, slopes[0] * x))
+        slope = slopes[1] if with_gradient else slope
+        if engine == "deepexplain":
+            _tell_explosion(trunk, y, found[mine[0]], settings.target)
     if first_order:
         if slope is None:
             slope, y = passes(x)
@@ -165,6 +185,54 @@ def _on_batch(
         if method not in found:
             found[method] = _by_innvestigate(trunk, x, method, settings)
     return {method: np.asarray(found[method], np.float32) for method in methods}, y
+
+
+def engine_used(trunk: Trunk, settings: AttributionSettings, method: str = "elrp") -> str | None:
+    """The engine that computes a method's maps of this trunk: that of the settings, but ``native`` for ``elrp``
+    where the settings name none and iNNvestigate does not take the graph (a notice says so, once a trunk).
+
+    None for methods that are no epsilon-LRP. The answer before a trunk's first map is read off its operations.
+    """
+    engine = settings.engine_of(method)
+    if method != "elrp" or not settings.automatic or engine != "innvestigate":
+        return engine
+    for known in ("native", "innvestigate"):
+        if _automatic.get(trunk, known):
+            return known
+    from tfattr.attribution.lrp import refusal
+
+    reason = refusal(trunk.graph_def, trunk.input, trunk.output)
+    if reason is not None:
+        return _fall_back(trunk, reason)
+    _automatic.keep(trunk, "innvestigate", True)
+    return "innvestigate"
+
+
+def _fall_back(trunk: Trunk, reason: str) -> str:
+    _automatic.keep(trunk, "native", True)
+    tell_once(
+        trunk,
+        "native",
+        f"{trunk.name}: elrp is computed by the engine native, iNNvestigate's rule on the model's own graph, for "
+        f"iNNvestigate itself does not take it: {reason}",
+    )
+    return "native"
+
+
+def _tell_explosion(trunk: Trunk, y: tf.Tensor, relevance: tf.Tensor, target: str) -> None:
+    """Says once if the authors' formula gives out far more than it takes in."""
+    units = np.abs(np.asarray(y, np.float64)).reshape(len(y), -1)
+    taken = (units if target == "sum" else units * units).sum(1)
+    given = np.abs(np.asarray(relevance, np.float64)).reshape(len(y), -1).sum(1)
+    ratio = (given[taken > 0] / taken[taken > 0]).max(initial=0.0)
+    if not ratio <= EXPLODED:
+        tell_once(
+            trunk,
+            "explosion",
+            f"{trunk.name}: the authors' formula (engine deepexplain) gives {ratio:.0e} times the relevance that it starts "
+            "from, for it divides by epsilon where the input of a gate is near zero; its maps mean little here, the "
+            "engines innvestigate and native keep the relevance.",
+        )
 
 
 def _by_innvestigate(trunk: Trunk, x: tf.Tensor, method: str, settings: AttributionSettings) -> np.ndarray:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 
 from tfattr.attribution.analyzers import ANALYZERS
 from tfattr.compat import installed
 from tfattr.errors import MissingExtraError, SettingsError
 
-ENGINES = ("innvestigate", "deepexplain")
+ENGINES = ("innvestigate", "native", "deepexplain")
 TARGETS = ("sum", "energy", "channels")
 PAPER_METHODS = ("saliency", "grad_input", "elrp")
 PART_METHODS = ("grad_input", "gradient_norm")  # of the target channels
@@ -29,8 +28,8 @@ class AttributionSettings:
 
     ``methods=None`` becomes :func:`default_methods` of the target; ``channels`` becomes ``channels:8``, with the options
     ``mixture_seed`` and ``grid``.
-    ``engine=None`` becomes :func:`default_engine`; where that is not iNNvestigate and ``elrp`` is asked for, a
-    UserWarning says so.
+    ``engine=None`` becomes :func:`default_engine`, and ``automatic`` says that: a graph that iNNvestigate does not
+    take is then given to the engine native.
 
     Raises:
         SettingsError: a value is none of those allowed.
@@ -42,9 +41,10 @@ class AttributionSettings:
     target: str = "sum"
     epsilon: float = 1e-4
     options: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    automatic: bool = dataclasses.field(init=False, default=False)
 
     def engine_of(self, method: str) -> str | None:
-        """The engine of an epsilon-LRP method (``elrp``, ``elrp_innvestigate``, ``elrp_deepexplain``), else None."""
+        """The engine of an epsilon-LRP method (``elrp``, ``elrp_native`` and the like), else None."""
         if method == "elrp":
             return self.engine
         engine = method[len("elrp_") :] if method.startswith("elrp_") else None
@@ -58,9 +58,10 @@ class AttributionSettings:
 
     def for_target(self, target: str) -> AttributionSettings:
         """The same for another target; to channels or back with the default methods and options of that target."""
+        engine = None if self.automatic else self.engine
         if target.startswith("channels") == (self.parts is not None):
-            return dataclasses.replace(self, target=target)
-        return dataclasses.replace(self, target=target, methods=None, options={})
+            return dataclasses.replace(self, target=target, engine=engine)
+        return dataclasses.replace(self, target=target, engine=engine, methods=None, options={})
 
     def option(self, name: str) -> int:
         """An option of the target channels: ``mixture_seed`` or ``grid``."""
@@ -83,7 +84,7 @@ class AttributionSettings:
                 )
         self._choose_engine()
         if self.engine not in ENGINES:
-            raise SettingsError(f"LRP engine {self.engine!r} is not known; expected {' or '.join(ENGINES)}.")
+            raise SettingsError(f"LRP engine {self.engine!r} is not known; expected {', '.join(ENGINES)}.")
         strange = [method for method in self.methods if self.parts and method not in PART_METHODS]
         if strange:
             raise SettingsError(
@@ -111,12 +112,7 @@ class AttributionSettings:
         available = installed.has_innvestigate()
         if self.engine is None:
             object.__setattr__(self, "engine", default_engine())
-            if "elrp" in self.methods and not available:
-                warnings.warn(
-                    "iNNvestigate 2.1 is not installed, so elrp is computed by the engine deepexplain (the authors' "
-                    f"formula); for the engine innvestigate run `{installed.INSTALL_INNVESTIGATE}`.",
-                    stacklevel=4,
-                )
+            object.__setattr__(self, "automatic", True)
         for method in () if available else self.methods:
             if self.engine_of(method) == "innvestigate" or method in ANALYZERS:
                 raise MissingExtraError(installed.missing_innvestigate(f"The attribution method {method!r}"))
@@ -137,5 +133,5 @@ def default_methods(target: str) -> tuple[str, ...]:
 
 
 def default_engine() -> str:
-    """The engine of ``elrp`` where none is named: ``innvestigate`` if it is installed, else ``deepexplain``."""
-    return "innvestigate" if installed.has_innvestigate() else "deepexplain"
+    """The engine of ``elrp`` where none is named: ``innvestigate`` if it is installed, else ``native`` (one rule)."""
+    return "innvestigate" if installed.has_innvestigate() else "native"

@@ -113,8 +113,8 @@ attribution = together(
     click.option(
         "--lrp-engine",
         type=click.Choice(ENGINES),
-        help="Engine of elrp: iNNvestigate's epsilon rule (default where it is installed), or the authors' formula "
-        "(DeepExplain).",
+        help="Engine of elrp: iNNvestigate's epsilon rule by iNNvestigate itself or on the model's own graph (native), "
+        "or the authors' formula (deepexplain). Default: innvestigate, and native for models that it does not take.",
     ),
     click.option("--epsilon", type=float, default=1e-4, show_default=True, help="Stabiliser of elrp."),
     click.option(

@@ -31,5 +31,5 @@ def missing_innvestigate(what: str) -> str:
     found = version("innvestigate")
     return (
         f"{what} needs iNNvestigate 2.1, found {found or 'none'}; run `{INSTALL_INNVESTIGATE}`, "
-        "or take epsilon-LRP by the engine deepexplain."
+        "or take epsilon-LRP by the engine native or deepexplain."
     )

@@ -118,6 +118,24 @@ def architecture(
     return Architecture(bare, names[input], names[output], tuple(shape), fed, key), tuple(taken)
 
 
+def changed(net: Architecture, change: Callable[[g.GraphDef], tuple[g.GraphDef, str]]) -> Architecture:
+    """The architecture with another graph between input and weights.
+
+    ``change`` takes the graph with zeros for its weights, and returns such a graph and the node that takes the place of
+    the output.
+    """
+    fed = {name for name, _ in net.weights}
+    whole = g.GraphDef(versions=net.graph_def.versions)
+    whole.node.extend(net.graph_def.node)
+    whole.node.extend(_zeros(name, shape) for name, shape in net.weights)
+    graph_def, output = change(whole)
+    bare = g.GraphDef(versions=net.graph_def.versions)
+    bare.node.extend(node for node in graph_def.node if node.name not in fed)
+    said = (net.key, bare.SerializeToString(deterministic=True), output)
+    key = hashlib.sha256(repr(said).encode()).hexdigest()
+    return dataclasses.replace(net, graph_def=bare, output=output, key=key)
+
+
 class _Slot:
     """A function that is compiled by whoever asks for it first; others wait."""
 

@@ -96,15 +96,27 @@ class Trunk:
         """The graph without its weights; trunks of one architecture have equal ``architecture.key``."""
         return self._bound[0]
 
+    @functools.cached_property
+    def weights(self) -> dict[str, tf.Tensor]:
+        """The weights by their names in ``architecture.graph_def``."""
+        net, weights = self._bound
+        return {name: value for (name, _), value in zip(net.weights, weights)}
+
     def compiled(
-        self, key: Hashable, passes: Passes, *specs: tf.TensorSpec, xla: bool = False
+        self,
+        key: Hashable,
+        passes: Passes,
+        *specs: tf.TensorSpec,
+        xla: bool = False,
+        net: Architecture | None = None,
     ) -> Callable[..., Any]:
-        """A function of ``(x, *further)`` over this trunk, compiled once for its architecture.
+        """A function of ``(x, *further)`` over this trunk, compiled once for its architecture, or for ``net``, which takes
+        the same weights (see :func:`tfattr.trunk.architecture.changed`).
 
         See :func:`tfattr.trunk.architecture.compiled` for the arguments, that module for how to add a pass.
         """
-        net, weights = self._bound
-        function = compiled(net, key, passes, specs, xla)
+        own, weights = self._bound
+        function = compiled(net or own, key, passes, specs, xla)
         return lambda *given: function(*given, *weights)
 
     @functools.cached_property

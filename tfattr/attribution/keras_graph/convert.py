@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfattr.attribution.flow import node_of
 from tfattr.attribution.keras_graph import elementwise, kernels, shaping
 from tfattr.attribution.keras_graph.fold import fold_affines
-from tfattr.attribution.keras_graph.graph_view import GraphView, node_of
+from tfattr.attribution.keras_graph.graph_view import GraphView
 from tfattr.attribution.keras_graph.plan import Draft, LayerSpec, Plan
-from tfattr.attribution.keras_graph.slopes import SlopeFinder, Slopes
 from tfattr.attribution.keras_graph.step import Step, unsupported
+from tfattr.attribution.slopes import SlopeFinder, Slopes
 from tfattr.errors import UnsupportedOpError
+from tfattr.trunk.graph import split
 
 _HANDLERS = {
     "Conv2D": kernels.conv2d,
@@ -28,9 +30,6 @@ _HANDLERS = {
     "RealDiv": elementwise.divide,
     **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), elementwise.batch_matmul),
     "LeakyRelu": elementwise.leaky_relu,
-    "FusedBatchNorm": elementwise.batch_norm,
-    "FusedBatchNormV2": elementwise.batch_norm,
-    "FusedBatchNormV3": elementwise.batch_norm,
     "StopGradient": shaping.stop_gradient,
     "MaxPool": shaping.pool,
     "AvgPool": shaping.pool,
@@ -42,7 +41,9 @@ _HANDLERS = {
         ("Abs", "Square", "Sqrt", "Rsqrt", "Pow", "Exp", "Log", "Log1p", "Erf", "Maximum", "Minimum"),
         elementwise.curve,
     ),
-    **dict.fromkeys(("Identity", "PlaceholderWithDefault", "Snapshot", "CheckNumerics"), shaping.identity),
+    **dict.fromkeys(
+        ("Identity", "IdentityN", "PlaceholderWithDefault", "Snapshot", "CheckNumerics"), shaping.identity
+    ),
     **dict.fromkeys(("Mean", "Sum", "Max", "Min"), shaping.reduce),
     **dict.fromkeys(("Reshape", "Squeeze", "ExpandDims"), shaping.reshape),
     **dict.fromkeys(
@@ -136,7 +137,7 @@ class _Planner:
             raise UnsupportedOpError(
                 f"node {name!r} ({node.op}) does not depend on the input {view.input!r}."
             )
-        if tensor != name + ":0" and node.op not in _MANY_OUTPUTS:
+        if split(tensor)[1] and node.op not in _MANY_OUTPUTS:
             raise unsupported(node, f"its output {tensor!r} is not the first")
         slopes = self._slopes.joined(name)
         if slopes is not None:
@@ -148,10 +149,10 @@ class _Planner:
         if node.op not in _HANDLERS:
             raise UnsupportedOpError(
                 f"operation {node.op} (node {name!r}) has no rule in the iNNvestigate engine; "
-                'engine="deepexplain" takes any differentiable operation.'
+                'engine="native" takes any differentiable operation.'
             )
         if node.op in _MANY_OUTPUTS:
-            return shaping.move(view, name, int(tensor.split(":")[1]))
+            return shaping.move(view, name, split(tensor)[1])
         return _HANDLERS[node.op](view, name)
 
     def _slope_step(self, tensor: str, slopes: Slopes) -> Step:

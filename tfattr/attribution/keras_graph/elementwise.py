@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfattr.attribution.keras_graph.graph_view import GraphView, node_of
+from tfattr.attribution.flow import attribute
+from tfattr.attribution.keras_graph.graph_view import GraphView
 from tfattr.attribution.keras_graph.plan import Draft
 from tfattr.attribution.keras_graph.step import (
     Step,
     as_graph_op,
-    attribute,
     float_constant,
     require_nhwc,
     unsupported,
 )
 
 ACTIVATIONS = ("Relu", "Relu6", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Softmax")
-# What a factor comes from tells how much of a gate it is: weights and normalisers before bounded signals.
-_GATES = {"Sigmoid": 2, "Softmax": 2, "Rsqrt": 2, "Sqrt": 2, "Tanh": 1}
-_TRANSPARENT = {
-    "Identity",
-    "Reshape",
-    "Squeeze",
-    "ExpandDims",
-    "Transpose",
-    "Mul",
-    "RealDiv",
-    "Slice",
-    "StridedSlice",
-}
 
 
 def affine(view: GraphView, node, data: str, kernel=None, bias=None) -> Step:
@@ -102,9 +89,7 @@ def multiply(view: GraphView, name: str) -> Step:
         return affine(view, node, inputs[1 - fixed], kernel=float_constant(view, node, inputs[fixed]))
     if inputs[0] == inputs[1]:
         return Step(inputs[:1], [Draft("square")])
-    sizes = [int(np.prod(view.shape(tensor))) for tensor in inputs]
-    signal = int(sizes[1] > sizes[0]) if sizes[0] != sizes[1] else signal_of(view, inputs)
-    return _gate(inputs, signal, divide=False)
+    return _gate(inputs, view.steps[name].signal, divide=False)
 
 
 def divide(view: GraphView, name: str) -> Step:
@@ -124,29 +109,17 @@ def _gate(inputs: list[str], signal: int | None, divide: bool) -> Step:
 
 def batch_matmul(view: GraphView, name: str) -> Step:
     """A product of two data matrices, as in attention: linear in the values, weighted by the other factor."""
-    inputs = view.inputs(name)
     if len(view.data_inputs(name)) == 1:
+        if not view.steps[name].damped:
+            raise unsupported(view.nodes[name], "its bias would be a layer of its own")
         return as_graph_op(view, name, "linear")
-    signal = signal_of(view, inputs)
+    signal = view.steps[name].signal
     step = as_graph_op(view, name, "mix")
     step.layers[0].config["ambiguous"] = signal is None
     if signal == 1:
         step.inputs.reverse()
         step.layers[0].config["inputs"].reverse()
     return step
-
-
-def signal_of(view: GraphView, inputs: list[str]) -> int | None:
-    """Which of two factors is the signal: the one that is less of a gate or normaliser; None if unclear."""
-    first, second = (_gateness(view, tensor) for tensor in inputs)
-    return None if first == second else int(first > second)
-
-
-def _gateness(view: GraphView, tensor: str) -> int:
-    name = node_of(tensor)
-    while view.nodes[name].op in _TRANSPARENT and len(view.data_inputs(name)) == 1:
-        name = node_of(view.data_inputs(name)[0])
-    return _GATES.get(view.nodes[name].op, 0)
 
 
 def activation(view: GraphView, name: str) -> Step:
@@ -164,18 +137,6 @@ def curve(view: GraphView, name: str) -> Step:
     if len(view.data_inputs(name)) != 1:
         return Step(view.inputs(name), [Draft("select", {"op": node.op})])
     step = as_graph_op(view, name, "elementwise")
-    if view.shape(name + ":0") != view.shape(step.inputs[0]):
+    if view.shape(name) != view.shape(step.inputs[0]):
         raise unsupported(node, "its constant changes the data's shape")
     return step
-
-
-def batch_norm(view: GraphView, name: str) -> Step:
-    """Batch norm with given moments: a scale and a shift per channel."""
-    node = view.nodes[name]
-    require_nhwc(node)
-    data, *parameters = view.inputs(name)
-    if attribute(node, "is_training", True) or any(view.carries_data(t) for t in parameters):
-        raise unsupported(node, "it uses the statistics of the batch")
-    gamma, beta, mean, variance = (float_constant(view, node, t).astype(np.float64) for t in parameters)
-    scale = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-4))
-    return affine(view, node, data, kernel=scale, bias=beta - mean * scale)

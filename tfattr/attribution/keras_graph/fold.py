@@ -19,17 +19,28 @@ def fold_affines(plan: Plan) -> Plan:
     uses = Counter(i for spec in plan.layers for i in spec.inputs)
     uses[plan.output] += 1
     layers: list[LayerSpec] = []
+    readers: list[int] = []
     place: list[int] = []
-    for spec in plan.layers:
+    for position, spec in enumerate(plan.layers):
         inputs = tuple(place[i] for i in spec.inputs)
-        if spec.kind == "affine" and uses[spec.inputs[0]] == 1:
-            merged = _merge(layers[inputs[0]], spec)
+        if spec.kind == "affine" and readers[inputs[0]] == 1:
+            target = inputs[0]
+            while (
+                layers[target].kind == "reshape"  # a convolution over one axis has one before its bias
+                and layers[target].shape[-1] == layers[layers[target].inputs[0]].shape[-1]
+                and readers[layers[target].inputs[0]] == 1
+            ):
+                target = layers[target].inputs[0]
+            beyond = target != inputs[0] and layers[target].kind not in KERNELS
+            merged = None if beyond else _merge(layers[target], spec)
             if merged is not None:
-                layers[inputs[0]] = merged
+                layers[target] = merged
+                readers[inputs[0]] = uses[position]
                 place.append(inputs[0])
                 continue
         place.append(len(layers))
         layers.append(replace(spec, inputs=inputs))
+        readers.append(uses[position])
     return Plan(layers, place[plan.output])
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfattr.attribution.keras_graph.graph_view import GraphView, node_of
+from tfattr.attribution.flow import attribute, node_of
+from tfattr.attribution.keras_graph.graph_view import GraphView
 from tfattr.attribution.keras_graph.plan import Draft
-from tfattr.attribution.keras_graph.step import Step, attribute, float_constant, require_nhwc, unsupported
+from tfattr.attribution.keras_graph.step import Step, float_constant, require_nhwc, unsupported
 
 
 def _padding(view: GraphView, node) -> tuple[str, list[Draft]]:
@@ -61,7 +62,7 @@ def transposed(view: GraphView, name: str) -> Step:
     padding = attribute(node, "padding")
     if padding == "EXPLICIT":
         raise unsupported(node, "explicit paddings of a transposed convolution")
-    config = {"padding": padding.lower(), "size": list(view.shape(name + ":0")[:2]), **_geometry(node)}
+    config = {"padding": padding.lower(), "size": list(view.shape(name)[:2]), **_geometry(node)}
     return Step([data], [Draft("transposed", config, [_kernel_operand(view, node, kernel)])])
 
 

@@ -51,7 +51,7 @@ def verify(expected: np.ndarray, found: np.ndarray, output: str) -> None:
             raise GraphError(
                 f"the Keras model made of the graph up to {output!r} differs from it by {error:.3g} "
                 f"(its peak is {peak:.3g}, {TOLERANCE:g} of that is allowed); this graph cannot be analysed "
-                'by the iNNvestigate engine, use engine="deepexplain".'
+                'by the iNNvestigate engine, use engine="native".'
             )
 
 

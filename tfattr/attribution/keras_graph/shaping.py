@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tfattr.attribution.flow import attribute
 from tfattr.attribution.keras_graph.graph_view import GraphView
 from tfattr.attribution.keras_graph.plan import Draft
-from tfattr.attribution.keras_graph.step import Step, as_graph_op, attribute, require_nhwc, unsupported
+from tfattr.attribution.keras_graph.step import Step, as_graph_op, require_nhwc, unsupported
 
 
 def identity(view: GraphView, name: str) -> Step:
@@ -70,7 +71,7 @@ def reshape(view: GraphView, name: str) -> Step:
     """Reshape, Squeeze, ExpandDims: the batch must stay a dimension of its own."""
     node = view.nodes[name]
     data = view.inputs(name)[0]
-    before, after = view.shape(data), view.shape(name + ":0")
+    before, after = view.shape(data), view.shape(name)
     if np.prod(before) != np.prod(after):
         raise unsupported(node, f"it merges the batch with other dimensions ({before} becomes {after})")
     return Step([data], [] if before == after else [Draft("reshape", {"shape": list(after)})])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from tfattr.attribution.flow import attribute
 from tfattr.attribution.keras_graph.graph_view import GraphView
 from tfattr.attribution.keras_graph.plan import Draft
 from tfattr.errors import UnsupportedOpError
@@ -22,21 +23,6 @@ class Step:
 
 def unsupported(node: tf.compat.v1.NodeDef, why: str) -> UnsupportedOpError:
     return UnsupportedOpError(f"operation {node.op} (node {node.name!r}) has no Keras layer here: {why}.")
-
-
-def attribute(node: tf.compat.v1.NodeDef, name: str, default=None):
-    """A node's attribute as a Python value; ``default`` where the graph does not state it."""
-    if name not in node.attr:
-        return default
-    value = node.attr[name]
-    kind = value.WhichOneof("value")
-    if kind == "s":
-        return value.s.decode()
-    if kind == "list":
-        return list(value.list.i)
-    if kind == "type":
-        return value.type
-    return getattr(value, kind)
 
 
 def require_nhwc(node: tf.compat.v1.NodeDef) -> None:

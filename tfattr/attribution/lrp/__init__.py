@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tfattr.attribution.lrp.engine import analyzers, clear_cache, relevance
+from tfattr.attribution.lrp.engine import analyzers, clear_cache, refusal, relevance
 
-__all__ = ["analyzers", "clear_cache", "relevance"]
+__all__ = ["analyzers", "clear_cache", "refusal", "relevance"]

@@ -12,9 +12,7 @@ import tensorflow as tf
 from tfattr.attribution.analyzers import ANALYZERS
 from tfattr.attribution.keras_graph import GraphView, Plan, make_plan, verify
 from tfattr.attribution.lrp.session import AnalyzerSession
-from tfattr.errors import SettingsError
-from tfattr.trunk import fold
-from tfattr.trunk import graph as g
+from tfattr.errors import GraphError, SettingsError
 
 KEPT_ANALYZERS = 8
 KEPT_BYTES = 2 << 30  # of weights in kept analyzers; the one in use stays whatever its size
@@ -27,10 +25,9 @@ class _Trunk:
     """A graph's plan, and what its verification needs."""
 
     graph_def: tf.compat.v1.GraphDef  # held so that its identity cannot be taken by another
-    output: str
+    view: GraphView
     plan: Plan
     structure: str
-    trial: tuple[np.ndarray, np.ndarray]
 
 
 @dataclass
@@ -97,7 +94,7 @@ def relevance(
         raise SettingsError(f"epsilon must be positive, found {epsilon}.")
     x = np.asarray(x, np.float32)
     with _lock:
-        built = _analyzer_for(_trunk_for(graph_def, input, output, x), analyzer)
+        built = _analyzer_for(_trunk_for(graph_def, input, output), analyzer, x)
         parts = [
             built.session.relevance(x[start : start + batch_size], epsilon, target == "energy")
             for start in range(0, len(x), batch_size)
@@ -113,7 +110,17 @@ def clear_cache() -> None:
         _trunks.clear()
 
 
-def _analyzer_for(trunk: _Trunk, analyzer: str) -> _Built:
+def refusal(graph_def: tf.compat.v1.GraphDef, input: str, output: str) -> str | None:
+    """Why the graph cannot become a Keras model for iNNvestigate, read off its operations; None if it can."""
+    try:
+        with _lock:
+            _trunk_for(graph_def, input, output)
+    except GraphError as error:
+        return str(error)
+    return None
+
+
+def _analyzer_for(trunk: _Trunk, analyzer: str, x: np.ndarray) -> _Built:
     key = (trunk.structure, analyzer)
     if key not in _built:
         size = trunk.plan.weight_bytes()
@@ -125,8 +132,9 @@ def _analyzer_for(trunk: _Trunk, analyzer: str) -> _Built:
     if built.loaded is not trunk:
         built.loaded = None
         built.session.load(trunk.plan)
-        x, expected = trunk.trial
-        verify(expected, built.session.units(x), trunk.output)
+        low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
+        trial, expected = trunk.view.trial(*((low, high) if low < high else (-1.0, 1.0)))
+        verify(expected, built.session.units(trial), trunk.view.output)
         built.loaded = trunk
     return built
 
@@ -135,24 +143,13 @@ def _kept_bytes() -> int:
     return sum(built.weight_bytes for built in _built.values())
 
 
-def _trunk_for(graph_def: tf.compat.v1.GraphDef, input: str, output: str, x: np.ndarray) -> _Trunk:
+def _trunk_for(graph_def: tf.compat.v1.GraphDef, input: str, output: str) -> _Trunk:
     key = (id(graph_def), input, output)
     if key not in _trunks:
         view = GraphView(graph_def, input, output)
-        try:
-            low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
-            trial = view.trial(*((low, high) if low < high else (-1.0, 1.0)))  # by the graph as given
-        finally:
-            view.close()
-        view = GraphView(
-            fold.folded(g.prune(graph_def, [g.split(output)[0]]), g.split(output)[0]), input, output
-        )
-        try:
-            plan = make_plan(view)
-        finally:
-            view.close()
+        plan = make_plan(view)
         while len(_trunks) >= KEPT_TRUNKS:
             _trunks.popitem(last=False)
-        _trunks[key] = _Trunk(graph_def, output, plan, plan.structure(), trial)
+        _trunks[key] = _Trunk(graph_def, view, plan, plan.structure())
     _trunks.move_to_end(key)
     return _trunks[key]

@@ -80,7 +80,8 @@ def values_take_all(linear: Function) -> Function:
     """Of a matrix product with weights made of the data (attention), the values get it all, by ``linear``."""
 
     def rule(xs: Tensors, ys: Tensors, rs: Tensors) -> Tensors:
-        return [*linear(xs[:1], ys, rs), tf.zeros_like(xs[1])]
+        # Both are held: the weights may be made of the values (self-attention).
+        return [linear(xs, ys, rs)[0], tf.zeros_like(xs[1])]
 
     return rule
 

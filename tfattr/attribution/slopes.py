@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfattr.attribution.keras_graph.graph_view import GraphView, node_of, tensor_name
+from tfattr.attribution.flow import Flow
+from tfattr.trunk.graph import split
 
 _UNARY = {
     "Relu": lambda v: np.maximum(v, 0),
@@ -40,7 +41,7 @@ class Slopes(NamedTuple):
 class SlopeFinder:
     """Answers for each tensor of a graph whether it is such a function of one earlier tensor."""
 
-    def __init__(self, view: GraphView) -> None:
+    def __init__(self, view: Flow) -> None:
         self._view = view
         self._known: dict[str, Slopes] = {}
 
@@ -48,8 +49,18 @@ class SlopeFinder:
         """The slopes of a node where paths from one tensor meet; None if the node is not of that kind."""
         if self._view.nodes[name].op not in _BINARY:
             return None
-        found = self._slopes(tensor_name(name))
+        found = self._slopes(name)
         return found if found.joins else None
+
+    def group(self, name: str, root: str) -> set[str]:
+        """The nodes between ``root`` and the node that joins its paths, which is one of them."""
+        found, stack = set(), [name]
+        while stack:
+            tensor = stack.pop()
+            if tensor != root and split(tensor)[0] not in found:
+                found.add(split(tensor)[0])
+                stack.extend(self._sources(tensor))
+        return found
 
     def _slopes(self, tensor: str) -> Slopes:
         """Walks back from a tensor without recursion (deep nets) and combines on the way forth."""
@@ -68,13 +79,13 @@ class SlopeFinder:
         return self._known[tensor]
 
     def _sources(self, tensor: str) -> list[str]:
-        op = self._view.nodes[node_of(tensor)].op
+        op = self._view.nodes[split(tensor)[0]].op
         if op in _UNARY or op in _BINARY or op in ("Mul", "RealDiv"):
-            return self._view.data_inputs(node_of(tensor))
+            return self._view.data_inputs(split(tensor)[0])
         return []
 
     def _combine(self, tensor: str) -> Slopes:
-        view, name = self._view, node_of(tensor)
+        view, name = self._view, split(tensor)[0]
         op, inputs = view.nodes[name].op, view.inputs(name)
         fresh = Slopes(tensor, np.float32(1), np.float32(-1), 0)
         sources = self._sources(tensor)
