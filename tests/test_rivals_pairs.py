@@ -10,7 +10,8 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr, zscore
 
 from tfattr.errors import SettingsError
-from tfattr.rivals import RIVALS, dds, depara, depara_edges, linear_cka, prepare, rsa
+from tfattr.rivals import RIVALS, dds, deconfounded_cka, depara, depara_edges, linear_cka, rsa
+from tfattr.rivals import prepare as prepare_rival
 from tfattr.rivals.comparisons import RankComparison, normalised
 
 IMAGES = 12
@@ -38,6 +39,15 @@ def rows() -> np.ndarray:
 
 def flat(array: np.ndarray) -> np.ndarray:
     return array.reshape(len(array), -1).astype(np.float64)
+
+
+INPUTS = np.random.default_rng(11).normal(size=(IMAGES, 3, 3, 3))
+
+
+def prepare(name: str, representations):
+    """Every rival by its name; one of them looks at the images too."""
+    options = {"inputs": INPUTS} if name == "deconfounded_cka" else {}
+    return prepare_rival(name, representations, **options)
 
 
 def pairwise(values: list[np.ndarray], compare) -> np.ndarray:
@@ -279,7 +289,7 @@ def test_representations_that_do_not_fit_are_named(representations, name, change
 
 def test_unknown_measures_and_images_are_refused(representations):
     with pytest.raises(SettingsError, match="rsa, svcca"):
-        prepare("rca", representations)
+        prepare_rival("rca", representations)
     prepared = rsa(representations)
     for rows in ([0, IMAGES], [-1, 2], []):
         with pytest.raises(SettingsError, match=r"outside 0 \.\. 11"):

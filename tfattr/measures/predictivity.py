@@ -1,56 +1,53 @@
-"""Linear predictivity: the share of the target's code that a linear readout of the source's code gives."""
+"""Predictivity: the share of the target's code that a small readout of the source's code gives on images not seen."""
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
-from tfattr.errors import SettingsError
-from tfattr.measures.residual import at_grid
 from tfattr.rivals.comparisons import multiplicities
-from tfattr.rivals.representations import checked
+from tfattr.rivals.representations import checked, code_grids
 from tfattr.rivals.svcca import averaged
+from tfattr.errors import SettingsError
 
 WINDOW = 3
-RIDGE = 1e-3
-BLOCKS = 5
+HIDDEN = 256
+FOLDS = 5
 CHANNELS = 64
+POINTS = 2**15  # most positions of all images together
+SIDE = 8  # most positions along a side of one image
 
 Grid = tuple[int, int]
+WHOLE: Grid = (1, 1)
 
 
 @dataclass(frozen=True)
-class LinearPredictivity:
-    """Ridge regressions between all ordered pairs of models, on images that each regression did not see.
+class Predictivity:
+    """How well each model's code is read out of each other's.
 
     Attributes:
         models: M names.
         images: N.
-        grids: height and width of each model's representation.
-        codes: by grid and model float32 ``[N, h, w, k]``: channels, or their principal components, at unit variance.
-        shares: the same to float64 ``[k]``: what each is of the model's variance; empty if nothing varies.
-        positions: the same to float32 ``[N, h, w]``: weights of images and positions when the model is the
-            target, mean 1.
-        window: positions along a side that a readout sees.
+        errors: float64 ``[M, M, N]`` (target, source, image): squared errors of the prediction of an image by the
+            readout that did not see it; 0 on the diagonal.
+        squares: float64 ``[M, M, N]``: squares of what was to be predicted, around its mean.
     """
 
     models: tuple[str, ...]
     images: int
-    grids: tuple[Grid, ...]
-    codes: dict[Grid, dict[str, np.ndarray]]
-    shares: dict[Grid, dict[str, np.ndarray]]
-    positions: dict[Grid, dict[str, np.ndarray]]
-    window: int
+    errors: np.ndarray
+    squares: np.ndarray
 
     def affinity(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
-        """Share predicted, float64 ``[M, M]`` (row: target, column: source), at most 1, diagonal 1; not symmetric.
+        """Share predicted (R2), float64 ``[M, M]`` (row: target, column: source), at most 1; not symmetric.
 
         Args:
-            rows: indices of images, with repeats (a bootstrap draw); all images once if None. An image's copies are
-                in one block, so that none is predicted from itself.
+            rows: indices of images, with repeats (a bootstrap draw); all images once if None. The readouts stay those of
+                all images: the images on which they are judged are drawn.
 
         Below 0 where the readout does worse than the mean; NaN in the row of a model that never changes.
         """
@@ -58,166 +55,158 @@ class LinearPredictivity:
 
     def affinities(self, weights: np.ndarray) -> np.ndarray:
         """The same for many draws at once: multiplicities ``[B, N]`` to ``[B, M, M]``."""
-        weights = np.asarray(weights, np.float64)
-        found = np.full((len(weights), len(self.models), len(self.models)), np.nan)
-        for s, source in enumerate(self.models):
-            seen = {
-                grid: _windows(codes[source], self.window)
-                for grid, codes in self.codes.items()
-                if source in codes
-            }
-            for t, target in enumerate(self.models):
-                grid = _common(self.grids[s], self.grids[t])
-                shares = self.shares[grid][target]
-                if len(shares):
-                    found[:, t, s] = (
-                        1.0 if s == t else self._predicted(seen[grid], grid, target, weights) @ shares
-                    )
-        return found
-
-    def _predicted(self, x: np.ndarray, grid: Grid, target: str, weights: np.ndarray) -> np.ndarray:
-        """Share of each channel of the target predicted, ``[B, k]``, from ``x`` ``[N, P, f]`` (the last of ones)."""
-        y = self.codes[grid][target].reshape(*x.shape[:2], -1)
-        position = self.positions[grid][target].reshape(*x.shape[:2], 1)
-        weighted = (x * position).transpose(0, 2, 1)
-        moments = [weighted @ x, weighted @ y, (position * y**2).sum(axis=1)]
-        blocks = np.array_split(np.arange(self.images), min(BLOCKS, self.images))
-        gram, cross, squares = (
-            np.stack([np.tensordot(weights[:, block], one[block].astype(np.float64), 1) for block in blocks])
-            for one in moments
-        )
-        errors, ridge = np.zeros((len(weights), y.shape[-1])), np.eye(x.shape[-1])
-        ridge[-1, -1] = 0.0
-        for block in range(len(blocks)):
-            train = gram.sum(axis=0) - gram[block]
-            scale = np.maximum(train[:, -1:, -1:], np.finfo(float).tiny)
-            # A draw without any other block leaves nothing to learn from: coefficients of 0.
-            system = train / scale + RIDGE * ridge + (train[:, -1:, -1:] <= 0) * np.eye(len(ridge))
-            beta = np.linalg.solve(system, (cross.sum(axis=0) - cross[block]) / scale)
-            errors += squares[block] - 2 * (beta * cross[block]).sum(axis=1)
-            errors += (beta * (gram[block] @ beta)).sum(axis=1)
-        mean = cross.sum(axis=0)[:, -1]
-        total = squares.sum(axis=0) - mean**2 / gram.sum(axis=0)[:, -1, -1:]
+        weights = np.asarray(weights, np.float64).T
         with np.errstate(invalid="ignore", divide="ignore"):
-            return 1 - errors / total
+            return np.moveaxis(1 - (self.errors @ weights) / (self.squares @ weights), -1, 0)
 
 
-def linear_predictivity(
+def predictivity(
     representations: Mapping[str, np.ndarray],
-    maps: Mapping[str, np.ndarray] | None = None,
-    window: int = WINDOW,
     grids: Mapping[str, Grid] | None = None,
-) -> LinearPredictivity:
-    """How well the source's code predicts the target's, linearly and locally, on images not seen: asymmetric.
+    window: int = WINDOW,
+    hidden: int = HIDDEN,
+    seed: int = 0,
+) -> Predictivity:
+    """How well the source's code predicts the target's, locally, by a readout with one hidden layer: asymmetric.
 
-    At every position the target's channels are regressed on the source's channels in a window around it (ridge
-    regression, closed form), with all images but one block of five; the block is predicted; so in turn. The affinity is
-    the share of variance predicted (R2), channels at unit variance and counted alike. With ``maps`` each image and position
-    counts as much as the target's attribution there (absolute value): what matters is what the target rests on.
+    Transfer trains a small readout of the source's code for the target's task; here the target's own code stands in place
+    of the labels, and the readout has a closed form. At a position the target's channels are regressed on the source's
+    in a window around it and on ``hidden`` random features ``relu(W x + b)`` of that window. The ridge is the mean squared
+    length of the feature vectors, that is as many points as there are features. Readouts are fitted on four fifths of the
+    images and judged on the rest, in turn (blocks of successive images).
 
-    Transfer trains a small readout of the source's code for the target's task; this is its linear part, with the
-    target's own code in place of the labels. Codes of more than 64 channels are reduced to 64 principal components.
+    A source is brought to the target's grid, so that all sources of a target answer the same question. Where one of the
+    two is a vector, whole images are the points: the target's units, from the source's leading directions.
 
     Args:
-        representations: model to float32 ``[N, h, w, c]`` (or all ``[N, c]``), the same N images in the same order.
-            Where two models' grids differ, both are averaged over area to the smaller height and width.
-        maps: model to attribution maps ``[N, H, W]`` of the same images; all positions alike if None. An image whose map
-            is zero or not finite does not count for that target; if none is left, all positions count alike.
-        window: odd; 3 is the readouts' of the rooms.
-        grids: model to height and width, for vectors that are flattened maps (row by row, channels last).
+        representations: model to float32 ``[N, h, w, c]`` or ``[N, c]``, the same N images in the same order.
+        grids: model to height and width, for vectors that are flattened maps (row by row, channels last); those found
+            by :func:`tfattr.rivals.representations.code_grids` if None.
+        window: positions along a side that a readout sees, odd.
+        hidden: random features; 0 for a linear readout.
+        seed: of the random features.
+
+    Channels are at unit variance; of more than 64 the 64 leading directions count, each by its variance. At most 8 x 8
+    positions of an image, spread evenly, and some 32,768 of all images, are looked at.
 
     Raises:
-        SettingsError: representations or maps that do not fit together, vectors beside maps, or an even window.
+        SettingsError: representations that do not fit together, or an even window.
 
-    Source: linear regression as an index of similarity (Kornblith et al., ICML 2019, section 3), there in sample and
-    without positions; "linear predictivity" in the comparison of networks with brains (Yamins et al., PNAS 2014).
+    Source: linear regression as an index of similarity (Kornblith et al., ICML 2019, section 3), "predictivity" in the
+    comparison of networks with brains (Yamins et al., PNAS 2014); random features (Rahimi and Recht, NeurIPS 2008).
     """
-    if window < 1 or window % 2 == 0:
-        raise SettingsError(f"the window is {window} positions, expected an odd number")
-    named = {
-        model: _grid(model, np.shape(representations[model]), (grids or {}).get(model))
-        for model in representations
-    }
-    if (1, 1) in named.values() and len(set(named.values())) > 1:
-        vector = next(model for model, grid in named.items() if grid == (1, 1))
+    if window < 1 or window % 2 == 0 or hidden < 0:
         raise SettingsError(
-            f"the representation of {vector} has no positions and others have; give the grid that it was flattened from"
+            f"the readout has a window of {window} and {hidden} hidden units; expected an odd window, and 0 or more"
         )
-    pairs = sorted({_common(one, other) for one, other in itertools.product(named.values(), repeat=2)})
-    codes, shares, positions = ({grid: {} for grid in pairs} for _ in range(3))
-    images = 0
+    grids = code_grids(representations) if grids is None else grids
+    codes, wholes, named = {}, {}, {}
     for model, array in checked(representations):
-        images = len(array)
-        for grid in sorted({_common(named[model], other) for other in named.values()}):
-            whole = averaged(array.reshape(images, *named[model], -1), grid)
-            codes[grid][model], shares[grid][model] = components(whole)
-            positions[grid][model] = _weights(model, maps, images, grid)
-    return LinearPredictivity(tuple(named), images, tuple(named.values()), codes, shares, positions, window)
+        shape = (*grids[model], -1) if array.ndim == 2 and model in grids else array.shape[1:]
+        array = array.reshape(len(array), *(shape if len(shape) == 3 else (1, 1, -1)))
+        named[model] = array.shape[1:3]
+        codes[model] = components(array)
+    images, models = len(array), tuple(codes)
+    vectors = [model for model in models if named[model] == WHOLE]
+    if vectors:  # whole images are points for every pair that one of them is in
+        flat = {model: code.reshape(images, 1, 1, math.prod(code.shape[1:])) for model, code in codes.items()}
+        wholes = {model: components(code, images)[:, 0] for model, code in flat.items()}
+    side = min(SIDE, max(1, math.isqrt(POINTS // images)))
+    answers = {model: _spread(code, side) for model, code in codes.items()}
+    errors, squares = np.zeros((2, len(models), len(models), images))
+    for s, source in enumerate(models):
+        pairs: dict[Grid, list[str]] = {}
+        for target in models:
+            grid = WHOLE if WHOLE in (named[source], named[target]) else named[target]
+            pairs.setdefault(grid, []).append(target)
+        for grid, targets in pairs.items():
+            if grid == WHOLE:
+                x, asked = components(flat[source])[:, 0], wholes
+            else:
+                x, asked = _spread(_windows(_resized(codes[source], grid), window), side), answers
+            found = _held_out(_hidden(x, hidden, seed), [asked[target] for target in targets])
+            for target, error in zip(targets, found):
+                t = models.index(target)
+                errors[t, s] = 0.0 if t == s else error
+                squares[t, s] = (asked[target].reshape(images, -1).astype(np.float64) ** 2).sum(axis=1)
+    return Predictivity(models, images, errors, squares)
 
 
-def components(code: np.ndarray, most: int = CHANNELS) -> tuple[np.ndarray, np.ndarray]:
-    """A code ``[N, h, w, c]`` as float32 ``[N, h, w, k]`` at mean 0 and variance 1, and shares ``[k]`` that sum to 1.
+def components(code: np.ndarray, most: int = CHANNELS) -> np.ndarray:
+    """A code ``[N, h, w, c]`` as float32 ``[N, h, w, k]`` at mean 0 and a mean square of 1.
 
-    Channels that never change are left out; of more than ``most`` channels at unit variance the leading principal
-    components are kept.
+    Channels are brought to unit variance, those that never change are left out; of more than ``most`` the leading
+    principal components are kept.
     """
     points = code.reshape(-1, code.shape[-1]).astype(np.float64)
     points = points[:, points.max(axis=0) > points.min(axis=0)]
     points -= points.mean(axis=0)
     points /= points.std(axis=0)
-    count = points.shape[1]
-    shares = np.full(count, 1 / max(count, 1))
-    if count > most:
-        values, vectors = np.linalg.eigh(points.T @ points / len(points))
-        values, vectors = values[::-1][:most], vectors[:, ::-1][:, :most]
-        alive = values > 1e-9 * values[0]
-        values, vectors = values[alive], vectors[:, alive]
-        points, shares = points @ (vectors / np.sqrt(values)), values / values.sum()
-    return points.reshape(*code.shape[:3], -1).astype(np.float32), shares
+    if points.shape[1] > most:
+        wide = points.shape[1] > len(points)
+        values, vectors = np.linalg.eigh(points @ points.T if wide else points.T @ points)
+        values, vectors = np.maximum(values[::-1][:most], 0.0), vectors[:, ::-1][:, :most]
+        points = vectors * np.sqrt(values) if wide else points @ vectors
+        points /= np.sqrt((points**2).mean()) or 1.0
+    return points.astype(np.float32).reshape(*code.shape[:-1], points.shape[1])
+
+
+def _spread(code: np.ndarray, side: int) -> np.ndarray:
+    """At most ``side`` positions along each side, evenly spread: ``[N, P, c]``."""
+    steps = [math.ceil(length / side) for length in code.shape[1:3]]
+    some = code[:, :: steps[0], :: steps[1]]
+    return np.ascontiguousarray(some).reshape(len(code), some.shape[1] * some.shape[2], code.shape[-1])
+
+
+def _resized(code: np.ndarray, grid: Grid) -> np.ndarray:
+    """Averaged over area to fewer positions, repeated to more."""
+    least = (min(grid[0], code.shape[1]), min(grid[1], code.shape[2]))
+    code = averaged(code, least).astype(np.float32, copy=False)
+    rows, columns = (np.arange(full) * few // full for full, few in zip(grid, least))
+    return code if least == grid else code[:, rows][:, :, columns]
 
 
 def _windows(code: np.ndarray, window: int) -> np.ndarray:
-    """``[N, h, w, k]`` to ``[N, h * w, k * window ** 2 + 1]``: every position's neighbourhood (0 outside), and a 1."""
-    images, height, width, _ = code.shape
+    """Each position's neighbourhood, edges repeated: ``[N, h, w, window ** 2 * c]``."""
     margin = window // 2
-    padded = np.pad(code, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-    shifts = itertools.product(range(window), repeat=2)
-    parts = [padded[:, y : y + height, x : x + width] for y, x in shifts]
-    parts.append(np.ones((images, height, width, 1), np.float32))
-    return np.concatenate(parts, axis=-1).reshape(images, height * width, -1)
+    padded = np.pad(code, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
+    height, width = code.shape[1:3]
+    shifts = [(row, column) for row in range(window) for column in range(window)]
+    return np.concatenate([padded[:, i : i + height, j : j + width] for i, j in shifts], axis=-1)
 
 
-def _weights(model: str, maps: Mapping[str, np.ndarray] | None, images: int, grid: Grid) -> np.ndarray:
-    if maps is None:
-        return np.ones((images, *grid), np.float32)
-    if model not in maps:
-        raise SettingsError(
-            f"there are no attribution maps of {model}; give them for every model or for none"
+def _hidden(x: np.ndarray, hidden: int, seed: int) -> np.ndarray:
+    """``x``, its random features, and a column of ones: float32 ``[N, P, f]``."""
+    parts = [x]
+    if hidden and x.shape[-1]:
+        random = np.random.default_rng(seed)
+        mixing = random.normal(size=(x.shape[-1], hidden)) / np.sqrt(x.shape[-1])
+        shift = random.normal(0, 0.5, hidden)
+        parts.append(np.maximum(x @ mixing.astype(np.float32) + shift.astype(np.float32), 0.0))
+    return np.concatenate([*parts, np.ones((*x.shape[:2], 1), np.float32)], axis=-1, dtype=np.float32)
+
+
+def _held_out(x: np.ndarray, answers: list[np.ndarray]) -> list[np.ndarray]:
+    """Squared errors of each image, ``[N]`` for each of ``answers`` ``[N, P, k]``, by readouts of the other folds.
+
+    One Gram matrix serves all targets; single precision, the systems are solved in double.
+    """
+    ends = np.cumsum([0] + [y.shape[-1] for y in answers])
+    y = np.concatenate(answers, axis=-1, dtype=np.float32)
+    blocks = [part for part in np.array_split(np.arange(len(x)), min(FOLDS, len(x))) if len(part)]
+    flat = [(x[part].reshape(-1, x.shape[-1]), y[part].reshape(-1, y.shape[-1])) for part in blocks]
+    gram = np.stack([(a.T @ a).astype(np.float64) for a, _ in flat])
+    cross = np.stack([(a.T @ b).astype(np.float64) for a, b in flat])
+    found = np.zeros((len(x), len(answers)))
+    for block, part in enumerate(blocks):
+        train = gram.sum(axis=0) - gram[block]
+        ridge = np.full(len(train), np.trace(train) / train[-1, -1])
+        ridge[-1] = 0.0  # the constant is free
+        factor = cho_factor(train + np.diag(ridge), check_finite=False)
+        beta = cho_solve(factor, cross.sum(axis=0) - cross[block], check_finite=False)
+        residue = flat[block][1] - flat[block][0] @ beta.astype(np.float32)
+        per_channel = (residue.reshape(len(part), -1, y.shape[-1]) ** 2).sum(axis=1, dtype=np.float64)
+        found[part] = np.stack(
+            [per_channel[:, one:other].sum(axis=1) for one, other in zip(ends, ends[1:])], axis=1
         )
-    array = np.abs(np.asarray(maps[model], np.float64))
-    if array.ndim != 3 or len(array) != images:
-        raise SettingsError(
-            f"the maps of {model} have shape {list(array.shape)}; expected [{images}, H, W], one map an image"
-        )
-    array = at_grid(array, grid)
-    usable = np.isfinite(array).all(axis=(1, 2))
-    mean = array[usable].mean() if usable.any() else 0.0
-    if mean == 0:
-        return np.ones((images, *grid), np.float32)
-    return (np.where(usable[:, None, None], array, 0.0) / mean).astype(np.float32)
-
-
-def _common(one: Grid, other: Grid) -> Grid:
-    return min(one[0], other[0]), min(one[1], other[1])
-
-
-def _grid(model: str, shape: tuple[int, ...], flattened: Grid | None) -> Grid:
-    if len(shape) == 4:
-        return int(shape[1]), int(shape[2])
-    height, width = flattened or (1, 1)
-    if len(shape) != 2 or shape[1] % (height * width):
-        raise SettingsError(
-            f"the representation of {model} has shape {list(shape)}; expected [N, h, w, c], or [N, c] flattened from a "
-            f"map of {height} x {width}"
-        )
-    return int(height), int(width)
+    return list(found.T)

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from tfattr.errors import SettingsError
-from tfattr.rivals.cka import linear_cka
+from tfattr.rivals.cka import deconfounded_cka, linear_cka
 from tfattr.rivals.comparisons import Prepared
 from tfattr.rivals.controls import raw_pixel_cosines, symmetrised_truth
 from tfattr.rivals.dds import dds
 from tfattr.rivals.depara import EDGE_WEIGHT, depara, depara_edges
+from tfattr.rivals.representations import code_grids
 from tfattr.rivals.rsa import rsa
 from tfattr.rivals.svcca import svcca
 
@@ -30,6 +31,7 @@ RIVALS: dict[str, Callable[..., Prepared]] = {
     "rsa": rsa,
     "svcca": svcca,
     "linear_cka": linear_cka,
+    "deconfounded_cka": deconfounded_cka,
     "dds": dds,
     "depara_edges": depara_edges,
 }
@@ -38,7 +40,9 @@ __all__ = [
     "EDGE_WEIGHT",
     "RIVALS",
     "Prepared",
+    "code_grids",
     "dds",
+    "deconfounded_cka",
     "depara",
     "depara_edges",
     "linear_cka",

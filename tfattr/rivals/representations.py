@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from tfattr.errors import SettingsError
 
 FEWEST_IMAGES = 4  # below it the debiased estimators do not exist
+_SMOOTH = 0.1  # by how much neighbours on a map correlate more than any two positions
 
 
 def checked(representations: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -39,6 +41,38 @@ def checked(representations: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np
                 f"the representation of {model} holds values that are not finite; leave the model out"
             )
         yield model, array
+
+
+def code_grids(representations: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
+    """Height and width of vectors that are flattened maps (row by row, channels last), by model.
+
+    A vector is one if it has as many units as the maps of other models of the mapping (the commonest shape first), and if,
+    laid out so, neighbours correlate over the images more than any two positions do, which units of a fully connected or
+    pooled layer do not. Taskonomy's classes, room layout and vanishing point leave their encoder so (16 x 16 x 8).
+    """
+    shapes = Counter(np.shape(representations[model])[1:] for model in representations)
+    found = {}
+    for model in representations:
+        code = np.asarray(representations[model])
+        if code.ndim == 2:
+            for shape, _ in shapes.most_common():
+                if len(shape) == 3 and shape[0] * shape[1] > 1 and np.prod(shape) == code.shape[1]:
+                    if _smooth(code.reshape(-1, *shape)):
+                        found[model] = shape[:2]
+                        break
+    return found
+
+
+def _smooth(code: np.ndarray) -> bool:
+    """Whether neighbours in ``[N, h, w, c]`` are more alike than positions on average."""
+    units = standardised(flattened(code)).reshape(code.shape)
+    height, width = code.shape[1:3]
+    near = [
+        (units[:, : height - down, : width - right] * units[:, down:, right:]).mean()
+        for down, right, length in ((1, 0, height), (0, 1, width))
+        if length > 1
+    ]
+    return np.mean(near) > (units.mean(axis=(1, 2)) ** 2).mean() + _SMOOTH
 
 
 def flattened(array: np.ndarray) -> np.ndarray:
