@@ -43,7 +43,8 @@ def readout(xs, ys, hidden, seed=0):
     mixing = random.normal(size=(xs.shape[-1], hidden)) / np.sqrt(xs.shape[-1])
     shift = random.normal(0, 0.5, hidden)
     rows = [
-        np.array([[*x, *np.where(x @ mixing + shift > 0, x @ mixing + shift, 0), 1.0] for x in one]) for one in xs
+        np.array([[*x, *np.where(x @ mixing + shift > 0, x @ mixing + shift, 0), 1.0] for x in one])
+        for one in xs
     ]
     errors = np.zeros(len(xs))
     for block in np.array_split(np.arange(len(xs)), 5):
@@ -109,7 +110,9 @@ class TestPredictivity:
         def whole(code):
             return unit(unit(code).reshape(IMAGES, -1))[:, None]
 
-        def directions(code):  # principal directions at a mean square of 1, if there are more units than images
+        def directions(
+            code,
+        ):  # principal directions at a mean square of 1, if there are more units than images
             points = whole(code)[:, 0]
             if points.shape[1] <= IMAGES:
                 return points[:, None]

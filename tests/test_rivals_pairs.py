@@ -170,6 +170,41 @@ def test_debiased_cka_of_a_draw_is_what_effects_of_images_leave(representations,
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("debiased", [False, True])
+def test_deconfounded_cka_aligns_what_a_regression_on_the_inputs_leaves(representations, debiased):
+    inputs = flat(INPUTS) - flat(INPUTS).mean(axis=0)
+    pairs = ~np.eye(IMAGES, dtype=bool) if debiased else np.ones((IMAGES, IMAGES), bool)
+    design = np.stack([np.ones(pairs.sum()), (inputs @ inputs.T)[pairs]], axis=1)
+    left = []
+    for array in representations.values():
+        table = flat(array) - flat(array).mean(axis=0)
+        kernel = table @ table.T
+        solution = np.linalg.lstsq(design, kernel[pairs], rcond=None)[0]
+        left.append(np.where(pairs, kernel - solution[0] - solution[1] * (inputs @ inputs.T), 0.0))
+
+    def biased(one, other):
+        centring = np.eye(IMAGES) - 1 / IMAGES
+        first, second = centring @ one @ centring, centring @ other @ centring
+        return (first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum())
+
+    found = deconfounded_cka(representations, INPUTS, debiased).affinity()
+    np.testing.assert_allclose(found, pairwise(left, cka_unbiased if debiased else biased), atol=1e-5)
+    plain = linear_cka(representations, debiased).affinity()
+    assert np.abs(found - plain).max() > 0.001
+
+
+def test_two_models_that_only_copy_the_image_are_not_alike_once_deconfounded():
+    random = np.random.default_rng(0)
+    images = random.normal(size=(40, 30)) * np.linspace(3, 0.1, 30)
+    models = {name: images + 0.3 * random.normal(size=images.shape) for name in "ab"}
+    assert linear_cka(models, debiased=True).affinity()[0, 1] > 0.9
+    assert abs(deconfounded_cka(models, images, debiased=True).affinity()[0, 1]) < 0.3
+    with pytest.raises(SettingsError, match="40 images and there are 39 input images"):
+        deconfounded_cka(models, images[:39])
+    with pytest.raises(SettingsError, match="not finite"):
+        deconfounded_cka(models, images * np.nan)
+
+
 @pytest.mark.parametrize("debiased", [True, False])
 def test_cka_sees_neither_rotation_nor_scale_nor_shift(debiased):
     random = np.random.default_rng(5)

@@ -104,11 +104,11 @@ def test_rankings_and_their_kinds(study):
         "grad_input, energy, grid 8",
     ):
         assert kinds[name] == "maps"
-    for name in ("rsa", "svcca", "linear_cka", "dds", "depara"):
+    for name in ("rsa", "svcca", "linear_cka", "deconfounded_cka", "dds", "depara"):
         assert kinds[name] == "rival"
     for name in ("random networks, grad_input", "raw_pixels", "symmetrised truth"):
         assert kinds[name] == "control"
-    assert kinds.get("consensus") == "own" or "consensus" in content["missing"]
+    assert kinds["predictivity"] == kinds["recommended"] == "own"
     assert content["verdicts"] == []
     rows = {row["ranking"]: row for row in content["rows"]}
     low, high = rows["grad_input"]["P@5_interval"]

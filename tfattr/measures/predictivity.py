@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from tfattr.errors import SettingsError
 from tfattr.rivals.comparisons import multiplicities
 from tfattr.rivals.representations import checked, code_grids
 from tfattr.rivals.svcca import averaged
-from tfattr.errors import SettingsError
 
 WINDOW = 3
 HIDDEN = 256

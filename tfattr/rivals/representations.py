@@ -56,10 +56,10 @@ def code_grids(representations: Mapping[str, np.ndarray]) -> dict[str, tuple[int
         code = np.asarray(representations[model])
         if code.ndim == 2:
             for shape, _ in shapes.most_common():
-                if len(shape) == 3 and shape[0] * shape[1] > 1 and np.prod(shape) == code.shape[1]:
-                    if _smooth(code.reshape(-1, *shape)):
-                        found[model] = shape[:2]
-                        break
+                fits = len(shape) == 3 and shape[0] * shape[1] > 1 and np.prod(shape) == code.shape[1]
+                if fits and _smooth(code.reshape(-1, *shape)):
+                    found[model] = shape[:2]
+                    break
     return found
 
 

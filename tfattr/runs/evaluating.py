@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,30 +17,30 @@ from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 from tfattr.affinity import ImageCosines, load_authors_layout, similarity_tree
-from tfattr.errors import ProbeError, RecordsError, SettingsError
+from tfattr.errors import ProbeError, SettingsError
 from tfattr.evaluation import Judged, Ranking, Truth, find_truth, judge_rankings, read_truth, resamples
 from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
 from tfattr.evaluation.literature import mean_spearman, read_transfer
 from tfattr.figures import save_figure
 from tfattr.figures.curves import precision_recall_figure
-from tfattr.measures import consensus
-from tfattr.records import RunManifest, map_directory, read_maps, whole_file
-from tfattr.rivals import RIVALS, depara, prepare, symmetrised_truth
+from tfattr.records import RunManifest, whole_file
+from tfattr.rivals import symmetrised_truth
 from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.controls import random_control, raw_pixels
 from tfattr.runs.pictures import both
-from tfattr.runs.representations import Representations
+from tfattr.runs.rankings import (
+    RECOMMENDED,
+    map_rankings,
+    recommended_ranking,
+    representation_rankings,
+    span_rankings,
+)
 from tfattr.zoo.taskonomy_truth import task_names
 
 if TYPE_CHECKING:
     import pandas
 
 EVALUATION_NAME = "evaluation.json"
-# Encoders of the rooms and of Taskonomy whose 16 x 16 x 8 code leaves the network flattened: SVCCA compares maps by
-# position, so it must know.
-FLATTENED = ("class_1000", "class_places", "room_layout", "vanishing_point")
-ZOOS_OF_CODES = ("rooms", "taskonomy", "merged")
-OWN_DRAWS = 30  # bootstrap draws of the measure of our own, the costliest
 PROBES = ("taskonomy", "coco", "indoor")  # of the authors' figures
 COLUMNS = (
     "ranking", "kind", "P@1", "P@5", "R@5", "p_chance", "p_relabelling", "spearman", "kendall",
@@ -169,26 +169,22 @@ def evaluate_run(
     run: str | os.PathLike[str],
     truth: str | os.PathLike[str] = "rooms",
     rivals: bool = True,
-    draws: int = 1000,
-    rival_draws: int = 100,
+    draws: int = 200,
     seed: int = 0,
     progress: bool = True,
     further: Sequence[Ranking] = (),
-    energy_run: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """Judge a run's affinities, rivals and controls by measured transfer; nothing is written.
 
     Args:
         run: the directory of a finished run.
         truth: a CSV with target, source, affinity (and win_rate), or ``rooms``, ``taskonomy``.
-        rivals: also judge RSA, SVCCA, CKA, DDS, DEPARA from the run's representations, and the controls.
-        draws: bootstrap resamples of the probe images for the affinities; 0 for none.
-        rival_draws: the same for the rivals, which cost more.
+        rivals: also judge the recommended ranking, predictivity, RSA, SVCCA, CKA, DDS, DEPARA from the run's
+            representations, and the controls.
+        draws: bootstrap resamples of the probe images, the same for every ranking; 0 for none.
         seed: of the resamples.
         progress: a bar.
         further: rankings of the same models, judged too.
-        energy_run: a run of the same models and images with the energy target, for the measure of tfattr's own;
-            the run itself if it has that target.
 
     Raises:
         RecordsError: the run lacks its affinity.
@@ -198,15 +194,24 @@ def evaluate_run(
     cosines, manifest = complete_cosines(run), RunManifest.load(run)
     path = find_truth(truth)
     measured = read_truth(path, cosines.models)
-    weights = resamples(len(cosines.images), max(draws, rival_draws), seed)
-    rankings, missing = [*map_rankings(cosines, "maps", weights[:draws]), *further], {}
+    weights = resamples(len(cosines.images), draws, seed)
+    rankings, missing = [*map_rankings(cosines, "maps", weights), *further], {}
+    spans, lacking = span_rankings(run, cosines.models, weights)
+    known = {f"grad_input_{span.name}" for span in spans}
+    rankings = [*spans, *(one for one in rankings if one.name not in known)]
+    missing.update(lacking)
     if rivals:
-        for make in (_rival_rankings, _control_rankings):
-            made, lacking = make(run, cosines, measured, weights[:rival_draws])
-            rankings += made
-            missing.update(lacking)
-        beside = Path(energy_run) if energy_run is not None else run
-        made, lacking = own_rankings(beside, cosines, measured, weights[: min(rival_draws, OWN_DRAWS)])
+        made, lacking = representation_rankings(
+            run, measured.sources, weights, nodes=cosines.only(measured.sources)
+        )
+        missing.update(lacking)
+        best = recommended_ranking({one.name: one for one in made}, missing)
+        if isinstance(best, Ranking):
+            made.insert(0, best)
+        else:
+            missing[RECOMMENDED] = best
+        rankings += [_embedded(one, measured.sources, cosines.models) for one in made]
+        made, lacking = _control_rankings(run, cosines, measured, weights)
         rankings += made
         missing.update(lacking)
     for name in manifest.lacking:
@@ -252,125 +257,6 @@ def evaluate_authors(
     return Evaluation(str(truth), measured, 0, judged, verdicts)
 
 
-def map_rankings(
-    cosines: ImageCosines,
-    kind: str = "maps",
-    weights: np.ndarray = (),
-    prefix: str = "",
-    suffix: str = "",
-) -> list[Ranking]:
-    """A ranking for each method; ``weights`` ``[B, N]`` are the bootstrap draws."""
-
-    def resampled(method: str) -> Callable[[], Iterator[np.ndarray]] | None:
-        return (lambda: iter(cosines.mean(method, weights))) if len(weights) else None
-
-    return [
-        Ranking(f"{prefix}{method}{suffix}", kind, cosines.mean(method), resampled(method))
-        for method in cosines.methods
-    ]
-
-
-def _rival_rankings(
-    run: Path, cosines: ImageCosines, _: Truth, weights: np.ndarray
-) -> tuple[list[Ranking], dict[str, str]]:
-    try:
-        representations = Representations(run, cosines.models)
-    except RecordsError as error:
-        return [], {"RSA, SVCCA, CKA, DDS, DEPARA": str(error)}
-    made, missing = [], {}
-    options = {
-        "svcca": {"maps": _flattened(RunManifest.load(run), cosines.models)},
-        # The plain estimator rises with the number of units over that of images, and resamples bias it.
-        "linear_cka": {"debiased": True},
-    }
-    rows = [np.repeat(np.arange(len(row)), row) for row in weights]
-    for name in RIVALS:
-        try:
-            prepared = prepare(name, representations, **options.get(name, {}))
-        except SettingsError as error:
-            missing[name] = str(error)
-            continue
-        matrix = prepared.affinity()
-        sampled = _resampler(prepared, rows)
-        if name == "depara_edges":
-            if "grad_input" not in cosines.methods:
-                missing["depara"] = "its nodes are the grad_input maps, which the run does not have"
-                continue
-            nodes = cosines.mean("grad_input")
-            made.append(Ranking("depara", "rival", depara(nodes, matrix), _depara(cosines, weights, sampled)))
-        else:
-            made.append(Ranking(name, "rival", matrix, sampled))
-    return made, missing
-
-
-def own_rankings(
-    run: Path, cosines: ImageCosines, measured: Truth, weights: np.ndarray
-) -> tuple[list[Ranking], dict[str, str]]:
-    """The measure of tfattr's own from a run with the energy target: see :func:`tfattr.measures.consensus`."""
-    manifest = RunManifest.load(run)
-    if manifest.settings.get("target") != "energy" or "grad_input" not in cosines.methods:
-        return [], {"consensus": "needs the grad_input maps of a run with --target energy"}
-    sources = list(measured.sources)
-    try:
-        prepared = consensus(
-            Representations(run, sources), _StoredMaps(run, sources), grids=_flattened(manifest, sources)
-        )
-        matrix = prepared.affinity()
-    except (RecordsError, SettingsError) as error:
-        return [], {"consensus": str(error)}
-    resampled = (
-        (lambda: (_embedded(one, sources, cosines.models) for one in prepared.affinities(weights)))
-        if len(weights)
-        else None
-    )
-    return [Ranking("consensus", "own", _embedded(matrix, sources, cosines.models), resampled)], {}
-
-
-class _StoredMaps(Mapping[str, np.ndarray]):
-    """Model name to its grad_input maps, float32 ``[N, H, W]``, read when asked for."""
-
-    def __init__(self, run: Path, models: Sequence[str]) -> None:
-        self._run, self._models, self._ids = run, list(models), RunManifest.load(run).ids
-
-    def __getitem__(self, model: str) -> np.ndarray:
-        if model not in self._models:
-            raise KeyError(model)
-        records = read_maps(map_directory(self._run, model, "grad_input"), self._ids)
-        return np.stack([record.map.mean(axis=-1) for record in records])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._models)
-
-    def __len__(self) -> int:
-        return len(self._models)
-
-
-def _embedded(matrix: np.ndarray, names: Sequence[str], models: Sequence[str]) -> np.ndarray:
-    """A matrix of some of the models among all, NaN elsewhere."""
-    whole = np.full((len(models), len(models)), np.nan)
-    at = [list(models).index(name) for name in names]
-    whole[np.ix_(at, at)] = matrix
-    return whole
-
-
-def _flattened(manifest: RunManifest, models: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """The grid of codes that leave their encoder flattened, for the zoos where that is known."""
-    codes = manifest.source.get("zoo") in ZOOS_OF_CODES
-    return {model: (16, 16) for model in FLATTENED if codes and model in models}
-
-
-def _resampler(prepared: Any, rows: list[np.ndarray]) -> Callable[[], Iterator[np.ndarray]] | None:
-    return (lambda: (prepared.affinity(row) for row in rows)) if rows else None
-
-
-def _depara(
-    cosines: ImageCosines, weights: np.ndarray, edges: Callable[[], Iterator[np.ndarray]] | None
-) -> Callable[[], Iterator[np.ndarray]] | None:
-    if edges is None:
-        return None
-    return lambda: (depara(node, edge) for node, edge in zip(cosines.mean("grad_input", weights), edges()))
-
-
 def _control_rankings(
     run: Path, cosines: ImageCosines, measured: Truth, weights: np.ndarray
 ) -> tuple[list[Ranking], dict[str, str]]:
@@ -384,9 +270,22 @@ def _control_rankings(
         made += map_rankings(raw_pixels(run).only(cosines.models), "control", weights)
     except (ProbeError, SettingsError) as error:
         missing["raw_pixels"] = str(error)
-    symmetric = _embedded(symmetrised_truth(measured), measured.sources, cosines.models)
-    made.append(Ranking("symmetrised truth", "control", symmetric))
+    symmetric = Ranking("symmetrised truth", "control", symmetrised_truth(measured))
+    made.append(_embedded(symmetric, measured.sources, cosines.models))
     return made, missing
+
+
+def _embedded(ranking: Ranking, names: Sequence[str], models: Sequence[str]) -> Ranking:
+    """A ranking of some of the models among all, NaN elsewhere."""
+    at = [list(models).index(name) for name in names]
+
+    def whole(matrices: np.ndarray) -> np.ndarray:
+        found = np.full((*matrices.shape[:-2], len(models), len(models)), np.nan)
+        found[..., np.array(at)[:, None], at] = matrices
+        return found
+
+    resampled = ranking.resampled and (lambda: whole(np.asarray(ranking.resampled())))
+    return Ranking(ranking.name, ranking.kind, whole(ranking.matrix), resampled)
 
 
 def literature_scores(

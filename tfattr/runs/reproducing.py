@@ -155,13 +155,11 @@ def summarise(
     evaluation = None
     if truth is not None:
         tell("evaluation: against measured transfer, with rivals and controls")
-        energetic = [run for run in study.with_target("energy") if run.probe == study.main.probe]
         evaluation = evaluate_run(
             study.folder(study.main),
             truth,
             further=_variants(study, grids),
             progress=progress,
-            energy_run=study.folder(energetic[0]) if energetic else None,
         )
         evaluation.save(study.path, f"{study.zoo} zoo against measured transfer")
     tell("claims of the supplementary material")
@@ -193,7 +191,7 @@ def truth_of(study: Study, truth: str | None = None) -> str:
 
 def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
     """The main probe set's affinities with the other targets, and on coarser grids."""
-    from tfattr.runs.evaluating import map_rankings
+    from tfattr.runs.rankings import map_rankings
 
     found = []
     first = complete_cosines(study.folder(study.main))

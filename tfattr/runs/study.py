@@ -85,3 +85,16 @@ def open_study(path: str | os.PathLike[str]) -> Study:
         str(manifest.source.get("zoo", "zoo")),
         (StudyRun(probe, probe, str(manifest.settings.get("target", "sum"))),),
     )
+
+
+def find_sibling(run: str | os.PathLike[str], target: str) -> Path | None:
+    """The run beside this one in its study, of the same probe set, whose target begins so; None if there is none."""
+    run = Path(run).resolve()
+    if not (run.parent / STUDY_NAME).exists():
+        return None
+    study = open_study(run.parent)
+    own = next((one for one in study.runs if study.folder(one) == run), None)
+    for one in study.runs if own else ():
+        if one.probe == own.probe and one.target.startswith(target):
+            return study.folder(one)
+    return None

@@ -1,0 +1,171 @@
+"""Every ranking of sources that a run has the ingredients of: by its maps, by representations, and the recommended one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfattr.affinity import ImageCosines
+from tfattr.errors import ProbeError, RecordsError, SettingsError
+from tfattr.evaluation import Ranking
+from tfattr.measures import mean_rank, predictivity
+from tfattr.probe import read_photo
+from tfattr.rivals import RIVALS, code_grids, deconfounded_cka, depara, prepare
+from tfattr.runs.analysis import IMAGES_NAME
+from tfattr.runs.controls import probe_of
+from tfattr.runs.representations import Representations
+from tfattr.runs.study import find_sibling
+from tfattr.trunk.preprocessing import Preprocessing
+
+RECOMMENDED = "recommended"
+#: What the recommended ranking is the mean rank of, fixed by ``benchmarks/recommendation_study.py``.
+INGREDIENTS = ("predictivity", "dds")
+SPANS = ("subspace", "explained")  # measures of the maps of a representation's parts
+_METHOD = "grad_input"  # whose maps the spans are of
+_PIXELS = 64  # side at which input images are compared
+_FROM_REPRESENTATIONS = "the run keeps no representations; run it again with --representations"
+
+
+def map_rankings(
+    cosines: ImageCosines, kind: str = "maps", weights: np.ndarray = (), prefix: str = "", suffix: str = ""
+) -> list[Ranking]:
+    """A ranking for each entry; ``weights`` ``[B, N]`` are the bootstrap draws."""
+    return [
+        _ranking(
+            f"{prefix}{method}{suffix}",
+            kind,
+            cosines.mean(method),
+            weights,
+            lambda w, m=method: cosines.mean(m, w),
+        )
+        for method in cosines.methods
+    ]
+
+
+def span_rankings(
+    run: str | os.PathLike[str], models: Sequence[str], weights: np.ndarray = ()
+) -> tuple[list[Ranking], dict[str, str]]:
+    """``subspace`` and ``explained``, from the run's own maps or those of a run beside it, and what is missing.
+
+    The run beside it is another of the same study, on the same images, with ``--target channels``.
+    """
+    found, missing = [], {}
+    for measure in SPANS:
+        entry = f"{_METHOD}_{measure}"
+        for folder in (Path(run), find_sibling(run, "channels")):
+            path = folder / IMAGES_NAME if folder else None
+            cosines = ImageCosines.load(path) if path and path.exists() else None
+            if cosines and entry in cosines.methods and set(models) <= set(cosines.models):
+                part = cosines.only(list(models))
+                found.append(
+                    _ranking(
+                        measure, "own", part.mean(entry), weights, lambda w, p=part, e=entry: p.mean(e, w)
+                    )
+                )
+                break
+        else:
+            missing[measure] = (
+                "needs maps of the representation's parts: `tfattr run ... --target channels:8`"
+            )
+    return found, missing
+
+
+def representation_rankings(
+    run: str | os.PathLike[str],
+    models: Sequence[str],
+    weights: np.ndarray = (),
+    names: Iterable[str] | None = None,
+    nodes: ImageCosines | None = None,
+) -> tuple[list[Ranking], dict[str, str]]:
+    """The baselines and ``predictivity``, from a run's representations, and what is missing.
+
+    Args:
+        run: its directory.
+        models: rows and columns.
+        weights: bootstrap draws of the images, ``[B, N]``.
+        names: only these; all if None.
+        nodes: the run's comparisons of maps, for DEPARA.
+    """
+    names = [*RIVALS, "depara", "predictivity"] if names is None else list(names)
+    try:
+        codes = dict(Representations(run, list(models)))
+    except RecordsError:
+        return [], dict.fromkeys((name for name in names if name != "depara_edges"), _FROM_REPRESENTATIONS)
+    grids = code_grids(codes)
+    makers: dict[str, Callable[[], Any]] = {
+        "predictivity": lambda: predictivity(codes, grids),
+        "svcca": lambda: prepare("svcca", codes, maps=grids),
+        # The plain estimators rise with the number of units over that of images, and resamples bias them.
+        "linear_cka": lambda: prepare("linear_cka", codes, debiased=True),
+        "deconfounded_cka": lambda: deconfounded_cka(codes, input_images(run), debiased=True),
+    }
+    found, missing = [], {}
+    for name in names:
+        if name == "depara_edges":
+            continue
+        try:
+            prepared = (
+                makers[name]()
+                if name in makers
+                else prepare({"depara": "depara_edges"}.get(name, name), codes)
+            )
+        except (SettingsError, ProbeError) as error:
+            missing[name] = str(error)
+            continue
+        matrix, draw = prepared.affinity(), _draws(prepared)
+        if name == "depara":
+            if nodes is None or _METHOD not in nodes.methods:
+                missing[name] = "its nodes are the grad_input maps, which the run does not have"
+                continue
+            matrix = depara(nodes.mean(_METHOD), matrix)
+            draw = _with_nodes(draw, nodes)
+        found.append(_ranking(name, "own" if name == "predictivity" else "rival", matrix, weights, draw))
+    return found, missing
+
+
+def recommended_ranking(rankings: Mapping[str, Ranking], missing: Mapping[str, str]) -> Ranking | str:
+    """The mean rank of the ingredients, or why it cannot be had."""
+    lacking = [name for name in INGREDIENTS if name not in rankings]
+    if lacking:
+        return missing.get(lacking[0], f"needs {lacking[0]}")
+    parts = [rankings[name] for name in INGREDIENTS]
+    resampled = None
+    if all(part.resampled is not None for part in parts):
+        resampled = cache(lambda: mean_rank([np.asarray(part.resampled()) for part in parts]))
+    return Ranking(RECOMMENDED, "own", mean_rank([part.matrix for part in parts]), resampled)
+
+
+def input_images(run: str | os.PathLike[str]) -> np.ndarray:
+    """The run's probe images, squares of 64 pixels, float32 ``[N, 64, 64, 3]`` in 0 .. 1.
+
+    Raises:
+        ProbeError: they are not where they were.
+    """
+    frame = Preprocessing((_PIXELS, _PIXELS), range="[0,1]")
+    return np.concatenate([frame([read_photo(image.path)]) for image in probe_of(run).images])
+
+
+def _ranking(
+    name: str, kind: str, matrix: np.ndarray, weights: np.ndarray, draw: Callable[[np.ndarray], np.ndarray]
+) -> Ranking:
+    """With draws that are made when first asked for, and once."""
+    return Ranking(name, kind, matrix, cache(lambda: draw(weights)) if len(weights) else None)
+
+
+def _draws(prepared: Any) -> Callable[[np.ndarray], np.ndarray]:
+    if hasattr(prepared, "affinities"):
+        return prepared.affinities
+    return lambda weights: np.stack(
+        [prepared.affinity(np.repeat(np.arange(len(row)), row)) for row in weights]
+    )
+
+
+def _with_nodes(
+    edges: Callable[[np.ndarray], np.ndarray], nodes: ImageCosines
+) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda weights: depara(nodes.mean(_METHOD, weights), edges(weights))
