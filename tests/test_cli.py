@@ -95,7 +95,8 @@ def test_run_then_its_steps(call, zoo, probe, tmp_path):
     status, said, _ = call("tree", out, "--clusters", "2")
     assert (status, sorted(said.split())) == (0, ["espcn", "fsrcnn"])
     status, said, _ = call("rank", out, "espcn")
-    assert said.split()[-1] == "fsrcnn"
+    assert said.splitlines()[1].split()[1] == "fsrcnn"
+    assert "not shown: recommended: " in said  # from 4 images on
     status, said, _ = call("affinity", out, "--grid", "8", "--authors-layout", "--quiet")
     assert status == 0
     assert (out / "affinity.mat").exists()

@@ -70,11 +70,11 @@ def test_sign_flips_are_scipys_exact_paired_test(own):
 
 
 def test_candidates_are_all_small_sets_with_one_kind_of_explained(own):
-    found = own.candidates(["dds", "rsa", "predictivity", "grad_input_explained", "saliency_explained"])
+    found = own.candidates(["dds", "rsa", "predictivity", "grad_input_explained", "gradient_norm_explained"])
     assert len(found) == len(set(found)) == 11
     assert found[0] == ("predictivity",)
-    assert ("predictivity", "dds", "saliency_explained") in found
-    assert not [one for one in found if {"grad_input_explained", "saliency_explained"} <= set(one)]
+    assert ("predictivity", "dds", "gradient_norm_explained") in found
+    assert not [one for one in found if {"grad_input_explained", "gradient_norm_explained"} <= set(one)]
     assert own.candidates(["dds", "predictivity"]) == [("predictivity",), ("dds",), ("predictivity", "dds")]
 
 

@@ -35,7 +35,7 @@ def test_affinity_is_a_frame_of_the_file(run):
 
 
 def test_rank_is_the_row_in_order_with_intervals(run):
-    ranked = run.rank("two")
+    ranked = run.rank("two", by="grad_input")
     row = run.affinity("grad_input").loc["two"].drop("two").sort_values(ascending=False)
     assert list(ranked.columns[:4]) == ["source", "affinity", "low", "high"]
     assert list(ranked["source"]) == list(row.index)

@@ -85,8 +85,13 @@ def tree(
 @click.command()
 @_RUN
 @click.argument("target", required=False)
-@_METHOD
-@options.measure
+@click.option(
+    "--by",
+    default="recommended",
+    show_default=True,
+    help="What sources are ordered by: recommended, predictivity, subspace, explained, a baseline (dds, rsa, ...) or "
+    "a method of the run (grad_input, saliency, ...).",
+)
 @click.option(
     "--query",
     metavar="MODEL",
@@ -96,20 +101,15 @@ def tree(
 @options.quiet
 @options.debug
 def rank(
-    run: str,
-    target: str | None,
-    method: str,
-    measure: str | None,
-    query: str | None,
-    trust: bool,
-    quiet: bool,
-    debug: bool,
+    run: str, target: str | None, by: str, query: str | None, trust: bool, quiet: bool, debug: bool
 ) -> None:
-    """The models of RUN as sources for the model TARGET, best first, with 95 % intervals over probe images.
+    """The models of RUN as sources for the model TARGET, best first, by several measures side by side.
 
-    With --query a model joins the run: its maps are computed, those of the others are only read.
+    In brackets 95 % intervals over probe images; "first" says in how many of the resamples a source is the best. With
+    --query a model joins the run: its maps are computed, those of the others are only read.
     """
-    from tfattr.runs.newcomer import add_model, rank_sources
+    from tfattr.runs.newcomer import add_model
+    from tfattr.runs.ranking import RECOMMENDED, rank_run, ranking_text
 
     if (target is None) == (query is None):
         raise click.UsageError("give either TARGET, a model of the run, or --query MODEL.")
@@ -119,9 +119,8 @@ def rank(
         spec = find_model(query)
         add_model(run, spec.trusted() if trust else spec, progress=not quiet)
         target = spec.name
-    for place, source in enumerate(rank_sources(run, target, method, measure), 1):
-        low, high = source.interval
-        click.echo(f"{place:3d}  {source.affinity:8.4f}  ({low:7.4f}, {high:7.4f})  {source.model}")
+    ranked = rank_run(run, measures=() if by == RECOMMENDED else (by,))
+    click.echo(ranking_text(ranked, target, by))
 
 
 def _entry(run: str, method: str, measure: str | None) -> tuple[Any, str]:

@@ -28,7 +28,7 @@ from tfattr.rivals import symmetrised_truth
 from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.controls import random_control, raw_pixels
 from tfattr.runs.pictures import both
-from tfattr.runs.rankings import (
+from tfattr.runs.ranking import (
     RECOMMENDED,
     map_rankings,
     recommended_ranking,
@@ -195,22 +195,21 @@ def evaluate_run(
     path = find_truth(truth)
     measured = read_truth(path, cosines.models)
     weights = resamples(len(cosines.images), draws, seed)
-    rankings, missing = [*map_rankings(cosines, "maps", weights), *further], {}
-    spans, lacking = span_rankings(run, cosines.models, weights)
-    known = {f"grad_input_{span.name}" for span in spans}
-    rankings = [*spans, *(one for one in rankings if one.name not in known)]
-    missing.update(lacking)
+    made, missing = span_rankings(run, measured.sources, weights)
     if rivals:
-        made, lacking = representation_rankings(
+        others, lacking = representation_rankings(
             run, measured.sources, weights, nodes=cosines.only(measured.sources)
         )
+        made += others
         missing.update(lacking)
         best = recommended_ranking({one.name: one for one in made}, missing)
         if isinstance(best, Ranking):
             made.insert(0, best)
         else:
             missing[RECOMMENDED] = best
-        rankings += [_embedded(one, measured.sources, cosines.models) for one in made]
+    rankings = [_embedded(one, measured.sources, cosines.models) for one in made]
+    rankings += [*map_rankings(cosines, "maps", weights), *further]
+    if rivals:
         made, lacking = _control_rankings(run, cosines, measured, weights)
         rankings += made
         missing.update(lacking)

@@ -191,7 +191,7 @@ def truth_of(study: Study, truth: str | None = None) -> str:
 
 def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
     """The main probe set's affinities with the other targets, and on coarser grids."""
-    from tfattr.runs.rankings import map_rankings
+    from tfattr.runs.ranking import map_rankings
 
     found = []
     first = complete_cosines(study.folder(study.main))

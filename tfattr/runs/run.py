@@ -18,8 +18,9 @@ from tfattr.errors import SettingsError
 from tfattr.records import RunManifest, map_directory, read_maps
 from tfattr.runs.analysis import AFFINITY_NAME, analyse
 from tfattr.runs.attribution import RecordSettings, attribute_zoo
-from tfattr.runs.newcomer import add_model, rank_sources
+from tfattr.runs.newcomer import add_model
 from tfattr.runs.probes import survey_probe
+from tfattr.runs.ranking import DRAWS, rank_run
 from tfattr.zoo.file import Zoo, open_zoo
 from tfattr.zoo.query import find_model
 from tfattr.zoo.spec import ModelSpec
@@ -86,19 +87,28 @@ class Run:
 
         return pandas.DataFrame(self._matrix(method), index=list(self.models), columns=list(self.models))
 
-    def rank(self, target: str, method: str | None = None, draws: int = 1000) -> pandas.DataFrame:
-        """The other models as sources for ``target``, best first: a DataFrame with ``source, affinity, low, high``.
+    def rank(self, target: str, by: str | None = None, draws: int = DRAWS) -> pandas.DataFrame:
+        """The other models as sources for ``target``, best first: a DataFrame.
 
-        ``low`` and ``high``: 95 % percentile bootstrap over probe images (``draws`` resamples).
+        Columns: ``source``; of the measure ``by`` its ``affinity``, ``low``, ``high`` (95 % percentile bootstrap over
+        probe images, ``draws`` resamples) and ``first``, the share of resamples in which the source is the best; then
+        the affinity by each other measure.
+
+        Args:
+            target: a model of the run.
+            by: recommended, predictivity, subspace, explained, a baseline or a method; the first that the run has the
+                ingredients of if None.
 
         Raises:
-            SettingsError: no such model or method; the sentence names the nearest.
+            SettingsError: no such model or measure; the sentence names the nearest.
         """
         import pandas
 
-        found = rank_sources(self.path, target, self._method(method), draws=draws)
-        rows = [(source.model, source.affinity, *source.interval) for source in found]
-        return pandas.DataFrame(rows, columns=["source", "affinity", "low", "high"])
+        ranked = rank_run(self.path, draws, measures=(by,) if by else (), save=draws == DRAWS)
+        rows = ranked.rows(target, by)
+        return pandas.DataFrame(
+            [{key: v[0] if isinstance(v, tuple) else v for key, v in row.items()} for row in rows]
+        )
 
     def tree(self, method: str | None = None, linkage: str = "single") -> Tree:
         """The similarity tree of the models (see :func:`tfattr.similarity_tree`)."""
