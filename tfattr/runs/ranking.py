@@ -22,7 +22,7 @@ from tfattr.measures import mean_rank, predictivity
 from tfattr.probe import read_photo
 from tfattr.records import whole_file
 from tfattr.rivals import RIVALS, code_grids, deconfounded_cka, depara, prepare
-from tfattr.runs.analysis import IMAGES_NAME
+from tfattr.runs.analysis import IMAGES_NAME, complete_cosines
 from tfattr.runs.controls import probe_of
 from tfattr.runs.representations import Representations
 from tfattr.runs.study import find_sibling
@@ -55,7 +55,7 @@ class SourceRanking:
         measures: C names, the default order of columns.
         values: float64 ``[C, M, M]``; diagonal 1, NaN where undefined.
         low, high: 95 % percentile bootstrap over the probe images, ``[C, M, M]``.
-        first: share of the draws in which the source is the target's best, ``[C, M, M]``.
+        first: share of the draws (that are defined) in which the source is the target's best, ``[C, M, M]``.
         missing: measures that the run lacks the ingredients of, and how to get them.
     """
 
@@ -183,7 +183,7 @@ def rank_run(
         SettingsError: no such measure.
     """
     run = Path(run)
-    cosines = ImageCosines.load(run / IMAGES_NAME)
+    cosines = complete_cosines(run)
     if save and (run / RANKING_NAME).exists():
         known = SourceRanking.load(run / RANKING_NAME)
         fits = known.models == cosines.models and known.images == cosines.images
@@ -253,9 +253,10 @@ def _table(cosines: ImageCosines, rankings: Sequence[Ranking], missing: dict[str
         for row in range(count):
             for column in range(count):
                 low[number, row, column], high[number, row, column] = interval(drawn[:, row, column])
-        own = np.where(np.eye(count, dtype=bool) | np.isnan(drawn), -np.inf, drawn)
-        best = own.argmax(axis=-1)
-        first[number] = (best[:, :, None] == np.arange(count)).mean(axis=0)
+        known = np.isfinite(drawn) & ~np.eye(count, dtype=bool)
+        best = np.where(known, drawn, -np.inf).argmax(axis=-1)[:, :, None] == np.arange(count)
+        with np.errstate(invalid="ignore"):  # a draw of too few different images says nothing
+            first[number] = (best & known).sum(axis=0) / known.any(axis=-1).sum(axis=0)[:, None]
     values = np.stack([one.matrix for one in rankings])
     names = tuple(one.name for one in rankings)
     return SourceRanking(cosines.models, cosines.images, names, values, low, high, first, missing)
