@@ -7,6 +7,8 @@ users may be of either.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import sys
 import zipfile
@@ -28,7 +30,7 @@ else:
             f"`pip install tf-keras~={tf.__version__.rsplit('.', 1)[0]}.0`."
         ) from error
 
-__all__ = ["keras", "keras_3", "keras_of", "saved_by", "sublayers"]
+__all__ = ["application_layers", "keras", "keras_3", "keras_of", "saved_by", "sublayers"]
 
 
 def keras_3() -> ModuleType | None:
@@ -66,6 +68,19 @@ def saved_by(path: str) -> str | None:
 
 def _text(stored: Any) -> str:
     return stored.decode() if isinstance(stored, bytes) else str(stored)
+
+
+def application_layers(of: ModuleType) -> dict[str, Any]:
+    """Layers that a Keras's own applications are made of, and that it does not find by itself in their files."""
+    found = {}
+    for module, names in (
+        ("convnext", ("LayerScale", "StochasticDepth")),
+        ("inception_resnet_v2", ("CustomScaleLayer",)),
+    ):
+        with contextlib.suppress(ImportError):
+            loaded = importlib.import_module(f"{of.__name__.split('.')[0]}.src.applications.{module}")
+            found.update({name: getattr(loaded, name) for name in names if hasattr(loaded, name)})
+    return found
 
 
 def sublayers(layer: Any) -> list[Any]:

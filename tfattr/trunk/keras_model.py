@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfattr.compat.keras import keras, keras_3, keras_of, saved_by, sublayers
+from tfattr.compat.keras import application_layers, keras, keras_3, keras_of, saved_by, sublayers
 from tfattr.errors import GraphError, ModelFileError
 from tfattr.trunk import freeze, keras_code, saved_code
 from tfattr.trunk import graph as g
@@ -273,10 +273,10 @@ def load_keras(path: str, trust: bool = False, custom_objects: Mapping[str, Any]
         raise ModelFileError(f"{path}: no such file; expected a saved Keras model (.h5, .keras or a folder).")
     if os.path.isdir(path):
         saved_code.check_saved_model(path, trust)
-    own = dict(custom_objects or {})
-    keras_code.check_keras(path, trust, own)
     version = saved_by(path) or "2"
     loader = keras_3() if version.startswith("3.") else keras
+    own = {**application_layers(loader or keras), **(custom_objects or {})}
+    keras_code.check_keras(path, trust, own)
     if loader is None:
         raise ModelFileError(
             f"{path}: saved by Keras {version}, which TensorFlow {tf.__version__} does not come with; load it with "
