@@ -29,7 +29,8 @@ import tensorflow as tf
 
 import tfattr
 from tfattr.compat.keras import keras
-from tfattr.probe import list_probe, read_photo
+from tfattr.probe import read_photo
+from tfattr.runs.probes import find_probe
 
 L = keras.layers
 EPSILON = 1e-7
@@ -156,11 +157,16 @@ def original(name: str, folder: Path, twin: bool) -> Any:
     model.load_weights(folder / f"{name}.reference.h5")
     if name == "Nested":
         model = keras.Model(model.inputs, model.get_layer("pool").output)
-    if not twin:
+    if not twin and name != "Mixed":
         return model
-    other = stopped(model)
+    other = stopped(model) if twin else keras.models.clone_model(model, clone_function=in_float32)
     other.set_weights(model.get_weights())
     return other
+
+
+def in_float32(layer: Any) -> Any:
+    config = layer.get_config()
+    return type(layer).from_config({**config, "dtype": "float32"} if "dtype" in config else config)
 
 
 def gated(function: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -203,9 +209,7 @@ def stopped(model: Any) -> Any:
         if isinstance(layer, L.ReLU):
             ceiling = config["max_value"]
             return L.Activation(gated(lambda x: tf.clip_by_value(x, 0.0, ceiling or np.inf)), name=layer.name)
-        if "dtype" in config and isinstance(config["dtype"], dict):
-            config["dtype"] = "float32"
-        made = type(layer).from_config(config)
+        made = in_float32(layer)
         function = getattr(layer, "activation", None)
         if function is not None and function is not keras.activations.linear:
             made.activation = gated(function)
@@ -238,7 +242,7 @@ def check(name: str, folder: Path, probe: str, count: int) -> dict[str, Any]:
     started = time.perf_counter()
     trunk = spec.load()
     seconds = time.perf_counter() - started
-    x = trunk.preprocess([read_photo(image.path) for image in list_probe(probe)[:count]])
+    x = trunk.preprocess([read_photo(image.path) for image in find_probe(probe, limit=count)])
     y, slope = gradient(original(name, folder, False), x)
     twin_y, twin_slope = gradient(original(name, folder, True), x)
     relevance = tfattr.attribute(trunk, x, "elrp", epsilon=EPSILON)
