@@ -69,8 +69,12 @@ def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, floa
     from tfattr.attribution.deepexplain import backward_function
     from tfattr.probe import read_photo
     from tfattr.runs.attribution import LocalRunner, attribute_zoo
-    from tfattr.runs.feed import default_batch_size
     from tfattr.runs.probes import survey_probe
+
+    try:
+        from tfattr.runs.batching import default_batch_size
+    except ImportError:  # an older version, for --against
+        from tfattr.runs.feed import default_batch_size
 
     took: dict[str, float] = {}
 

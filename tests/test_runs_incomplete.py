@@ -116,3 +116,22 @@ def test_a_manifest_of_the_older_format_is_read(made, tmp_path):
     found = RunManifest.load(out)
     assert (found.models, found.lacking, found.format) == (manifest.models, {}, 3)
     attribute(made / "zoo.toml", made / "photos", out, models=one)  # goes on in it
+
+
+def test_another_engine_goes_beside(made, tmp_path, capsys):
+    """Only the maps of that method are computed; what is there stays, and agrees with a run of its own."""
+    pytest.importorskip("innvestigate")
+    out, whole = tmp_path / "out", ["--models", "one,two", "--methods", "saliency,elrp"]
+    assert left(words(made, out, *whole)) == 0
+    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.tfrecord")}
+    assert left(words(made, out, *whole, "--lrp-engine", "deepexplain")) == 0
+    assert "goes beside it as elrp_deepexplain" in capsys.readouterr().err
+    found = AffinityResult.load(out / "affinity.npz")
+    assert found.methods == ("saliency", "elrp_deepexplain")
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    alone = tmp_path / "alone"
+    assert left(words(made, alone, *whole, "--lrp-engine", "deepexplain")) == 0
+    np.testing.assert_array_equal(
+        AffinityResult.load(alone / "affinity.npz").affinity["elrp"], found.affinity["elrp_deepexplain"]
+    )
+    assert RunManifest.load(alone).computing["models"]["one"]["lrp_engine"] == "deepexplain"

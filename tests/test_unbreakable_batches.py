@@ -18,7 +18,8 @@ from tfattr.attribution.storage import stored_representation
 from tfattr.errors import SettingsError
 from tfattr.probe import list_probe, read_photo
 from tfattr.records import map_directory, read_maps
-from tfattr.runs.feed import Feed, default_batch_size
+from tfattr.runs.batching import BatchSize, default_batch_size
+from tfattr.runs.feed import Feed
 from tfattr.runs.representations import Representations
 from tfattr.trunk import Preprocessing
 
@@ -236,6 +237,65 @@ def test_progress_counts_each_image_once(folder, tmp_path, monkeypatch):
     assert sum(told) == 10
     assert min(told) < 0 or len(told) > 3
     assert plan.missing("one") == []
+
+
+def grown(rates, most=64):
+    """The sizes that are tried where the rate by size is this (None: it does not fit), and the last one."""
+    size, tried = BatchSize(8, most), []
+    while True:
+        tried.append(size.size)
+        if rates[size.size] is None:
+            assert size.too_large()
+        for _ in range(3):
+            size.took(size.size, size.size / rates[size.size])
+        if size.settled:
+            return tried, size.size
+        size.adapt()
+
+
+def test_a_batch_is_doubled_until_the_rate_stops_rising():
+    assert grown({8: 100, 16: 150, 32: 164, 64: 900}) == ([8, 16, 32, 16], 16)  # 32 brings 9 %
+    assert grown({8: 100, 16: 150, 32: 166, 64: 190}) == ([8, 16, 32, 64], 64)
+    assert grown({8: 100, 16: 90}) == ([8, 16, 8], 8)
+    assert grown({8: 100, 16: 150, 32: None}) == ([8, 16, 32], 16)
+    assert grown({8: None, 4: 10}) == ([8], 4)
+
+
+def test_the_first_batch_of_a_size_and_short_ones_do_not_count():
+    size = BatchSize(8, 64)
+    size.took(8, 0.001)
+    size.took(5, 0.001)
+    size.adapt()
+    assert (size.size, size.settled) == (8, False)
+    fixed = BatchSize(12)
+    fixed.took(12, 1.0)
+    fixed.took(12, 1.0)
+    fixed.adapt()
+    assert (fixed.size, fixed.settled) == (12, True)
+    assert [fixed.too_large() for _ in range(4)] == [True, True, True, False]
+
+
+def test_an_accelerator_adapts_and_remembers_for_the_architecture(folder, tmp_path, monkeypatch):
+    """On a CPU that says it is a GPU; the second model, of the same architecture, begins where the first ended."""
+    import tfattr.runs.batching
+    from tfattr.records import RunManifest
+
+    def faster_and_faster(self, images, _):
+        self._rate = 10.0**images
+
+    monkeypatch.setattr(tfattr.runs.batching, "accelerated", lambda: True)
+    monkeypatch.setattr(tfattr.runs.batching, "_FIRST", 1)
+    monkeypatch.setattr(tfattr.runs.batching, "_by_architecture", {})
+    monkeypatch.setattr(BatchSize, "took", faster_and_faster)
+    attribute(folder / "zoo.toml", folder / "photos", tmp_path / "adapted")
+    attribute(folder / "zoo.toml", folder / "photos", tmp_path / "usual", batch_size=4)
+    assert len(tfattr.runs.batching._by_architecture) == 1
+    facts = RunManifest.load(tmp_path / "adapted").computing
+    assert facts["models"] == {name: {"batch_size": 4} for name in ("one", "two")}
+    assert facts["device"]["precision"] == "float32"
+    wanted = maps(tmp_path / "usual")
+    for key, array in maps(tmp_path / "adapted").items():
+        np.testing.assert_allclose(array, wanted[key], rtol=2e-3, atol=1e-3 * np.abs(wanted[key]).max())
 
 
 # --- representations as stored ---

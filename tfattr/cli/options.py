@@ -19,6 +19,11 @@ trust: Decorator = click.option(
     is_flag=True,
     help="Load models that run code or touch files: Lambda layers, file operations, builders of other modules.",
 )
+tf32: Decorator = click.option(
+    "--tf32",
+    is_flag=True,
+    help="Let a GPU multiply float32 with 10 bits of mantissa (NVIDIA's TF32): faster, and maps differ by about 1e-3.",
+)
 fold_batch_norm: Decorator = click.option(
     "--fold-batch-norm",
     is_flag=True,
@@ -140,6 +145,7 @@ attribution = together(
     click.option("--models", callback=names, help="Only these models of the zoo, with commas."),
     trust,
     fold_batch_norm,
+    tf32,
     click.option(
         "--representations/--no-representations",
         default=True,

@@ -34,11 +34,11 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
     from tfattr.runs.summary import summary
 
     with _engine(settings) as engine:
-        opened, manifest = _attribute(zoo, probe, out, settings, engine.runner)
+        opened, manifest, methods = _attribute(zoo, probe, out, settings, engine.runner)
         result = analyse(
             out,
             models=[model.name for model in opened],
-            methods=settings["methods"],
+            methods=methods,
             grid=settings["grid"],
             linkage=settings["linkage"],
             authors_layout=settings["authors_layout"],
@@ -47,7 +47,7 @@ def run(zoo: str, probe: str, out: str, **settings: Any) -> None:
             measures=settings["measures"],
         )
     click.echo(summary(out, manifest, result))
-    raise_if_incomplete(manifest, [model.name for model in opened], settings["methods"])
+    raise_if_incomplete(manifest, [model.name for model in opened], methods)
 
 
 @click.command()
@@ -64,31 +64,38 @@ def attribute(zoo: str, probe: str, out: str, **settings: Any) -> None:
     from tfattr.runs.failures import raise_if_incomplete
 
     with _engine(settings) as engine:
-        opened, manifest = _attribute(zoo, probe, out, settings, engine.runner)
-    raise_if_incomplete(manifest, [model.name for model in opened], settings["methods"])
+        opened, manifest, methods = _attribute(zoo, probe, out, settings, engine.runner)
+    raise_if_incomplete(manifest, [model.name for model in opened], methods)
     click.echo(
         f"{out}: maps of {len(opened.models)} models on {len(manifest.probe)} images "
-        f"({', '.join(settings['methods'])}) are complete."
+        f"({', '.join(methods)}) are complete."
     )
 
 
 @contextmanager
 def _engine(settings: dict[str, Any]) -> Iterator[Any]:
     """Where the run is computed; this process, which is ours, leaves the GPUs to those of --devices."""
+    import tensorflow as tf
+
     from tfattr.distributed.engine import open_engine
     from tfattr.runs.devices import grow_memory, leave_gpus
 
+    # This process is ours: for good, so that nothing that runs beside our own scopes switches it back.
+    tf.config.experimental.enable_tensor_float_32_execution(settings["tf32"])
     with open_engine(settings["runner"], settings["runner_options"], settings["devices"]) as engine:
         (leave_gpus if settings["devices"] else grow_memory)()
         yield engine
 
 
-def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner: Any) -> tuple[Any, Any]:
-    from tfattr.runs.attribution import attribute_zoo
+def _attribute(
+    zoo: str, probe: str, out: str, settings: dict[str, Any], runner: Any
+) -> tuple[Any, Any, tuple[str, ...]]:
+    """The zoo, the manifest, and the methods under the names that the directory has for them."""
+    from tfattr.runs.attribution import attribute_zoo, continued_settings
     from tfattr.runs.probes import survey_probe
 
     opened = _zoo(zoo, settings)
-    attribution = _attribution(settings, settings["target"])
+    attribution = continued_settings(out, _attribution(settings, settings["target"]))
     settings["methods"] = attribution.methods
     exif = settings["exif"] or "upright"
     survey = survey_probe(probe, settings["probe_root"], settings["limit"], settings["strict"], exif)
@@ -110,7 +117,7 @@ def _attribute(zoo: str, probe: str, out: str, settings: dict[str, Any], runner:
         runner=runner,
         **_computing(settings),
     )
-    return opened, manifest
+    return opened, manifest, attribution.methods
 
 
 def _zoo(zoo: str, settings: dict[str, Any]) -> Any:
@@ -147,6 +154,7 @@ def _computing(settings: dict[str, Any]) -> dict[str, Any]:
         "representations": settings["representations"],
         "repair": settings["repair"],
         "strict": settings["strict"],
+        "tf32": settings["tf32"],
     }
 
 

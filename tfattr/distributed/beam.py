@@ -31,7 +31,7 @@ from tfattr.distributed.partial import (
 )
 from tfattr.distributed.progress import ShardWatch
 from tfattr.distributed.saved import read_notes, remove_halves, remove_trunks, save_trunk
-from tfattr.distributed.task import Task, forget_trunks, perform, record_lacking, tasks_of
+from tfattr.distributed.task import Task, forget_trunks, perform, record_outcome, tasks_of
 from tfattr.errors import MissingExtraError, RecordsError, TfattrError
 from tfattr.probe import ProbeImage, ProbeSurvey
 from tfattr.runs.feed import Feed
@@ -178,10 +178,9 @@ class BeamRunner:
         remove_trunks(self._plan.out)
         return self
 
-    def submit(self, trunk: Trunk, works: list[Work]) -> dict[str, Exception]:
+    def submit(self, trunk: Trunk, works: list[Work]) -> None:
         self._tasks += tasks_of(trunk.name, save_trunk(self._plan.out, trunk), works, self._shards)
         self._works[trunk.name] = works
-        return {}  # known at the end
 
     def __exit__(self, kind: Any, *_: object) -> None:
         try:
@@ -207,7 +206,7 @@ class BeamRunner:
         remove_halves(self._plan, self._works)
         for model in self._works:
             add_model(self._plan.out, model, **read_notes(self._plan.out, model))
-            record_lacking(self._plan.out, model)
+            record_outcome(self._plan, model)
 
 
 def _perform(task: Task, plan: Plan, images: tuple[ProbeImage, ...]) -> str:

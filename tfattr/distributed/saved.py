@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfattr.records import remove_unfinished, representation_directory, whole_file
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
 TRUNKS_NAME = ".trunks"
-_NOTE, _LACKING = "took-{:05d}.json", "lacking-{:05d}.json"
+_NOTE, _OUTCOME = "took-{:05d}.json", "outcome-{:05d}.json"
 
 
 def trunk_folder(out: str | os.PathLike[str], model: str) -> Path:
@@ -57,15 +57,16 @@ def read_notes(out: str | os.PathLike[str], model: str) -> dict[str, float]:
     return sums
 
 
-def write_lacking(out: str | os.PathLike[str], model: str, first_shard: int, found: dict[str, str]) -> None:
-    """Methods that failed in one task, with reasons."""
-    with whole_file(trunk_folder(out, model) / _LACKING.format(first_shard)) as temporary:
-        temporary.write_text(json.dumps(found), encoding="utf-8")
+def write_outcome(out: str | os.PathLike[str], model: str, first_shard: int, told: dict[str, Any]) -> None:
+    """How one task went: ``lacking``, ``facts`` and ``device``, see :func:`read_outcome`."""
+    with whole_file(trunk_folder(out, model) / _OUTCOME.format(first_shard)) as temporary:
+        temporary.write_text(json.dumps(told), encoding="utf-8")
 
 
-def read_lacking(out: str | os.PathLike[str], model: str) -> dict[str, str]:
-    """Methods that failed in any of a model's tasks."""
-    found: dict[str, str] = {}
-    for path in sorted(trunk_folder(out, model).glob("lacking-*.json")):
-        found.update(json.loads(path.read_text("utf-8")))
+def read_outcome(out: str | os.PathLike[str], model: str) -> dict[str, dict[str, Any]]:
+    """Over a model's tasks: methods that failed with reasons, facts, the device."""
+    found: dict[str, dict[str, Any]] = {"lacking": {}, "facts": {}, "device": {}}
+    for path in sorted(trunk_folder(out, model).glob("outcome-*.json")):
+        for part, told in json.loads(path.read_text("utf-8")).items():
+            found[part].update(told)
     return found

@@ -6,14 +6,14 @@ import dataclasses
 import functools
 import gc
 import logging
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tfattr.distributed import WorkersError
-from tfattr.distributed.saved import read_lacking, trunk_folder, write_lacking, write_note
-from tfattr.runs.failures import record, sentence
+from tfattr.distributed.saved import read_outcome, trunk_folder, write_note, write_outcome
+from tfattr.records import REPRESENTATION
+from tfattr.runs.failures import record, record_facts, sentence
 from tfattr.runs.shard import Plan, Work, compute_shards
 from tfattr.runs.timing import Stopwatch
 
@@ -59,6 +59,8 @@ def perform(task: Task, plan: Plan, feed: Feed) -> None:
         ModelFileError: the saved trunk cannot be read here.
         RecordsError, ProbeError, SettingsError: see :func:`tfattr.runs.shard.compute_shards`.
     """
+    from tfattr.precision import describe_device
+
     home = trunk_folder(plan.out, task.model)
     with _one_at_a_time:
         with Stopwatch() as loading:
@@ -71,10 +73,14 @@ def perform(task: Task, plan: Plan, feed: Feed) -> None:
                 raise WorkersError(f"{plan.out}: the run was ended; {task.model} is left as it is.")
 
         with Stopwatch() as watch:
-            failed = compute_shards(plan, trunk, feed, works, check=check)
-        if failed:
-            reasons = {what: sentence(why) for what, why in failed.items()}
-            write_lacking(plan.out, task.model, task.works[0].shard, reasons)
+            outcome = compute_shards(plan, trunk, feed, works, check=check)
+        if images:
+            told = {
+                "lacking": {what: sentence(why) for what, why in outcome.failed.items()},
+                "facts": dict(outcome.facts),
+                "device": describe_device(plan.tf32),
+            }
+            write_outcome(plan.out, task.model, task.works[0].shard, told)
         if images:
             amounts = {
                 "images": images,
@@ -87,10 +93,13 @@ def perform(task: Task, plan: Plan, feed: Feed) -> None:
             write_note(plan.out, task.model, task.works[0].shard, amounts)
 
 
-def record_lacking(out: str | os.PathLike[str], model: str) -> None:
-    """Keeps in ``run.json`` what the tasks of a model failed at, and says it."""
-    found = read_lacking(out, model)
-    record(out, model, found, found)
+def record_outcome(plan: Plan, model: str) -> None:
+    """Keeps in ``run.json`` how the tasks of a model went, and says what failed."""
+    told = read_outcome(plan.out, model)
+    found = told["lacking"]
+    record(plan.out, model, (*plan.attribution.methods, REPRESENTATION), found)
+    if told["facts"]:
+        record_facts(plan.out, told["device"], model, told["facts"])
     for what, why in found.items():
         logging.getLogger("tfattr").warning("%s: goes on without %s: %s", model, what, why)
 

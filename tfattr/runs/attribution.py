@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import logging
 import os
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tqdm.auto import tqdm
 
 from tfattr.attribution import AttributionSettings
-from tfattr.errors import SettingsError
+from tfattr.errors import RecordsError, SettingsError
+from tfattr.precision import describe_device
 from tfattr.probe import ProbeSurvey
 from tfattr.records import (
     MANIFEST_NAME,
@@ -23,7 +25,7 @@ from tfattr.records import (
     remove_unfinished,
     representation_directory,
 )
-from tfattr.runs.failures import MODEL, is_lacking, is_of_the_model, lines, record, sentence
+from tfattr.runs.failures import MODEL, is_lacking, is_of_the_model, lines, record, record_facts, sentence
 from tfattr.runs.feed import Feed
 from tfattr.runs.fingerprint import fingerprint
 from tfattr.runs.loading import LoadAhead, Loaded
@@ -31,7 +33,7 @@ from tfattr.runs.lock import locked
 from tfattr.runs.pictures import PREVIEWS_NAME, save_previews
 from tfattr.runs.readback import read_back, say_odd
 from tfattr.runs.repair import remove_damaged, set_aside_unreadable_manifest
-from tfattr.runs.shard import Plan, RecordSettings, Work, compute_shards
+from tfattr.runs.shard import Outcome, Plan, RecordSettings, Work, compute_shards
 from tfattr.runs.timing import Stopwatch, add_model
 from tfattr.runs.writing import Behind
 from tfattr.zoo.loading import warn_stretched
@@ -50,8 +52,8 @@ class Runner(Protocol):
 
     def __exit__(self, *error: object) -> None: ...
 
-    def submit(self, trunk: Trunk, works: list[Work]) -> Mapping[str, Exception]:
-        """Compute the works of one model, now or later; what failed of them, as far as known now."""
+    def submit(self, trunk: Trunk, works: list[Work]) -> Outcome | None:
+        """Compute the works of one model, now or later; None where it is recorded at the end."""
 
 
 class LocalRunner:
@@ -71,10 +73,10 @@ class LocalRunner:
         finally:
             self._feed.__exit__(*error)
 
-    def submit(self, trunk: Trunk, works: list[Work]) -> Mapping[str, Exception]:
+    def submit(self, trunk: Trunk, works: list[Work]) -> Outcome:
         self._feed.waited = 0.0
         with Stopwatch() as watch:
-            failed = compute_shards(self._plan, trunk, self._feed, works, self._bar.update, self._behind)
+            outcome = compute_shards(self._plan, trunk, self._feed, works, self._bar.update, self._behind)
         add_model(
             self._plan.out,
             trunk.name,
@@ -83,7 +85,7 @@ class LocalRunner:
             maps_core_s=watch.core,
             wait_s=self._feed.waited,
         )
-        return failed
+        return outcome
 
 
 def run_settings(attribution: AttributionSettings, records: RecordSettings) -> dict[str, Any]:
@@ -99,6 +101,30 @@ def run_settings(attribution: AttributionSettings, records: RecordSettings) -> d
     }
 
 
+def continued_settings(out: str | os.PathLike[str], attribution: AttributionSettings) -> AttributionSettings:
+    """The settings under which a run goes on in a directory whose ``elrp`` is by another engine.
+
+    Its maps stay; those of the engine asked for go beside them, as the method of that engine's own name
+    (``elrp_deepexplain``).
+    """
+    try:
+        engine = RunManifest.load(out).settings.get("engine")
+    except RecordsError:
+        return attribution
+    if "elrp" not in attribution.methods or engine in (None, attribution.engine):
+        return attribution
+    beside = f"elrp_{attribution.engine}"
+    methods = dict.fromkeys(beside if method == "elrp" else method for method in attribution.methods)
+    logging.getLogger("tfattr").warning(
+        "%s: elrp is by the engine %s there; that of %s goes beside it as %s",
+        out,
+        engine,
+        attribution.engine,
+        beside,
+    )
+    return dataclasses.replace(attribution, methods=tuple(methods), engine=engine)
+
+
 def attribute_zoo(
     models: Iterable[ModelSpec | Trunk],
     survey: ProbeSurvey,
@@ -112,6 +138,7 @@ def attribute_zoo(
     source: Mapping[str, Any] | None = None,
     runner: Any = LocalRunner,
     strict: bool = False,
+    tf32: bool = False,
 ) -> RunManifest:
     """Compute and store the maps that ``out`` lacks; ``run.json`` is written before the first map of a model.
 
@@ -133,6 +160,7 @@ def attribute_zoo(
         source: what ``run.json`` shall say about where the run came from (zoo, probe).
         runner: called with (plan, survey, bar); :class:`LocalRunner`, or a cluster's.
         strict: end at the first model that cannot be loaded, or method that fails.
+        tf32: let a GPU multiply float32 with 10 bits of mantissa; a directory holds runs of one precision.
 
     Returns:
         The run's manifest as it stands on disk.
@@ -147,11 +175,14 @@ def attribute_zoo(
     warn_stretched(models)
     attribution, records = attribution or AttributionSettings(), records or RecordSettings()
     ids = tuple(image.id for image in survey.images)
+    attribution = continued_settings(out, attribution)
     settings = run_settings(attribution, records)
+    if tf32 and describe_device(tf32)["precision"] != "float32":
+        settings["precision"] = "tf32"
     if any(image.exif == "stored" for image in survey.images):
         settings["exif"] = "stored"
     wanted = RunManifest.make([], survey, settings, _described(models, source))
-    plan = Plan(out, ids, attribution, records, representations, batch_size, wanted.digest, strict)
+    plan = Plan(out, ids, attribution, records, representations, batch_size, wanted.digest, strict, tf32)
     bar = tqdm(
         total=len(models) * len(ids), unit="image", disable=not progress, dynamic_ncols=True, smoothing=0.1
     )
@@ -216,11 +247,14 @@ class _Run:
             self._lacks(model, {MODEL: error.__cause__})
             return
         ahead.begin(one for one in later if self._is_needed(one))
-        failed: Mapping[str, Exception] = {}
+        outcome: Outcome | None = Outcome({}, {})
         if works:
             add_model(plan.out, model.name, load_s=loaded.wall, load_core_s=loaded.core)
-            failed = running.submit(loaded.trunk, works)
-        self._lacks(model, failed)
+            outcome = running.submit(loaded.trunk, works)
+        if outcome is not None:
+            self._lacks(model, outcome.failed)
+            if outcome.facts:
+                record_facts(plan.out, describe_device(plan.tf32), model.name, outcome.facts)
 
     def _known(self, model: ModelSpec | Trunk) -> tuple[str | None, bool]:
         """The fingerprint of a model's files, and whether the run was made from them."""

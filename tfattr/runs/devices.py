@@ -122,7 +122,7 @@ class DevicesRunner:
         self._watch.__enter__()
         return self
 
-    def submit(self, trunk: Trunk, works: list[Work]) -> dict[str, Exception]:
+    def submit(self, trunk: Trunk, works: list[Work]) -> None:
         from tfattr.distributed.saved import save_trunk
         from tfattr.distributed.task import Task
 
@@ -131,7 +131,6 @@ class DevicesRunner:
         self._watch.expect(trunk.name, works)
         self._futures.append(self._submitted(task))
         self._collect(most=2 * len(self._devices))  # trunks that wait as files
-        return {}  # known at the end
 
     def _submitted(self, task: Task) -> Future:
         try:
@@ -141,7 +140,7 @@ class DevicesRunner:
 
     def __exit__(self, kind: Any, *_: object) -> None:
         from tfattr.distributed.saved import read_notes, remove_trunks
-        from tfattr.distributed.task import record_lacking
+        from tfattr.distributed.task import record_outcome
         from tfattr.runs.timing import add_model
 
         try:
@@ -149,7 +148,7 @@ class DevicesRunner:
                 self._collect(most=0)
                 for model in self._models:
                     add_model(self._plan.out, model, **read_notes(self._plan.out, model))
-                    record_lacking(self._plan.out, model)
+                    record_outcome(self._plan, model)
         finally:
             remove_trunks(self._plan.out)  # so that what still runs stops at its next shard
             self._pool.shutdown(wait=True, cancel_futures=True)

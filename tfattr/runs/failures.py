@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tfattr.errors import IncompleteError, ProbeError, RecordsError, TfattrError
 from tfattr.records import REPRESENTATION, RunManifest
@@ -45,6 +46,16 @@ def record(
     if changed != manifest:
         changed.save(run)
     return changed
+
+
+def record_facts(
+    run: str | os.PathLike[str], device: Mapping[str, Any], model: str, facts: Mapping[str, Any]
+) -> None:
+    """Keep what computed a model's maps, and how."""
+    manifest = RunManifest.load(run)
+    changed = manifest.computed(device, model, facts)
+    if changed != manifest:
+        changed.save(run)
 
 
 def lines(manifest: RunManifest, models: Iterable[str], methods: Iterable[str]) -> list[str]:

@@ -20,16 +20,9 @@ import numpy as np
 from tfattr.probe import ProbeImage, read_photo
 from tfattr.trunk.preprocessing import Preprocessing
 
-_PIXELS_PER_BATCH = 8 * 224 * 224
-_LARGEST_BATCH = 32
 _MOST_WORKERS = 16
 _PART = 8  # images that one thread makes at a time
 _ROOM = 8 << 30  # bytes of scratch space at most, and at most a quarter of what is free
-
-
-def default_batch_size(size: tuple[int, int]) -> int:
-    """Images at a time for an input of ``size``: 8 at 224x224, more for smaller inputs, at least 1."""
-    return int(np.clip(_PIXELS_PER_BATCH // (size[0] * size[1]), 1, _LARGEST_BATCH))
 
 
 class Feed:

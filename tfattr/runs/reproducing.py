@@ -14,7 +14,7 @@ from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.evaluation import Ranking
 from tfattr.runs.analysis import analyse, complete_cosines, compute_affinity
-from tfattr.runs.attribution import RecordSettings, attribute_zoo
+from tfattr.runs.attribution import RecordSettings, attribute_zoo, continued_settings
 from tfattr.runs.claiming import measure_claims, save_claims
 from tfattr.runs.controls import randomised_zoo
 from tfattr.runs.cost import save_cost
@@ -111,7 +111,7 @@ def reproduce(
                 f"{run.label}: {len(zoo)} models, {len(surveys[run.probe].images)} images, target {run.target}"
             )
             source = {"zoo": zoo.name, "probe": run.probe, "probe_root": roots.get(run.probe), "limit": limit}
-            settings = attribution.for_target(run.target)
+            settings = continued_settings(out / run.label, attribution.for_target(run.target))
             attribute_zoo(
                 models,
                 surveys[run.probe],

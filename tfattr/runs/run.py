@@ -17,7 +17,7 @@ from tfattr.attribution.settings import AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.records import RunManifest, map_directory, read_maps
 from tfattr.runs.analysis import AFFINITY_NAME, analyse
-from tfattr.runs.attribution import RecordSettings, attribute_zoo
+from tfattr.runs.attribution import RecordSettings, attribute_zoo, continued_settings
 from tfattr.runs.newcomer import add_model
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.ranking import DRAWS, rank_run
@@ -355,6 +355,7 @@ def run(
     opened = open_zoo(zoo) if isinstance(zoo, (str, os.PathLike)) else zoo
     models = [model.trusted() if trust and isinstance(model, ModelSpec) else model for model in opened]
     attribution = AttributionSettings(methods and tuple(methods), engine, target, epsilon, options)
+    attribution = continued_settings(out, attribution)
     attribute_zoo(
         models,
         survey_probe(probe, probe_root, limit),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import weakref
+import time
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfattr.attribution import AttributionSettings
 from tfattr.attribution.storage import MOST_VALUES, attributions_for_storage
@@ -25,8 +25,9 @@ from tfattr.records import (
     origin,
     representation_directory,
 )
+from tfattr.runs.batching import BatchSize, batch_size
 from tfattr.runs.failures import is_of_the_model
-from tfattr.runs.feed import Feed, default_batch_size
+from tfattr.runs.feed import Feed
 from tfattr.runs.writing import Behind
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Plan:
         run: digest of the run's settings and images (:attr:`tfattr.records.RunManifest.digest`), which goes
             into the mark of every record.
         strict: a method that fails for a model ends the run instead of being left out.
+        tf32: leave it to TensorFlow to multiply float32 as TF32, see :func:`tfattr.precision.float32_only`.
     """
 
     out: Path
@@ -75,6 +77,7 @@ class Plan:
     batch_size: int | None = None
     run: str = ""
     strict: bool = False
+    tf32: bool = False
 
     @property
     def layout(self) -> ShardLayout:
@@ -105,8 +108,16 @@ class Plan:
         return [work for work in works if work.methods or work.representation]
 
 
-# Images at a time that fit the device's memory, in a list that is changed in place.
-_fitting: weakref.WeakKeyDictionary[Trunk, list[int]] = weakref.WeakKeyDictionary()
+class Outcome(NamedTuple):
+    """How the works of one model went.
+
+    Attributes:
+        failed: the methods (REPRESENTATION for representations) that failed, and how.
+        facts: what ``run.json`` keeps of the computation: ``batch_size``, ``lrp_engine``.
+    """
+
+    failed: Mapping[str, Exception]
+    facts: Mapping[str, Any]
 
 
 def compute_shards(
@@ -117,7 +128,7 @@ def compute_shards(
     progress: Callable[[int], Any] | None = None,
     behind: Behind | None = None,
     check: Callable[[], Any] | None = None,
-) -> dict[str, Exception]:
+) -> Outcome:
     """Write what the works name, each whole or not at all.
 
     This thread feeds the device and does nothing else: images are decoded ahead of it and records written behind
@@ -132,9 +143,6 @@ def compute_shards(
         behind: writes the shards, and may go on after this returns; None waits until all are written.
         check: called before each shard; an error that it raises ends the work.
 
-    Returns:
-        The methods (REPRESENTATION for representations) that failed, and how.
-
     Raises:
         RecordsError: the disk refuses.
         ProbeError: an image cannot be read any more.
@@ -142,19 +150,23 @@ def compute_shards(
     """
     import tensorflow as tf
 
+    from tfattr.precision import float32_only
+
     failed: dict[str, Exception] = {}
-    size = _fitting.setdefault(trunk, [plan.batch_size or default_batch_size(trunk.preprocessing.size)])
+    methods, most = plan.attribution.methods, plan.records.images_per_shard
+    size = batch_size(trunk, plan.batch_size, methods, most)
     left = deque(works)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(float32_only(plan.tf32))
         behind = behind or stack.enter_context(Behind())
         while left:
             try:
-                _compute(plan, trunk, feed, left, size[0], progress, behind, check)
+                _compute(plan, trunk, feed, left, size, progress, behind, check)
             except _FailedError as error:
                 failed.update(error.failed)
                 left = deque(_without(left, failed))
             except tf.errors.ResourceExhaustedError as error:
-                if size[0] == 1:
+                if not size.too_large():
                     reason = SettingsError(
                         f"{trunk.name}: one image of {trunk.preprocessing.size[0]} x {trunk.preprocessing.size[1]} does "
                         "not fit into the device's memory; use a larger device, or the CPU (CUDA_VISIBLE_DEVICES=-1)."
@@ -164,11 +176,13 @@ def compute_shards(
                     failed.update(dict.fromkeys(_wanted(left[0]), reason))
                     left = deque(_without(left, failed))
                     continue
-                size[0] //= 2
                 logging.getLogger("tfattr").warning(
-                    "%s: out of memory; going on with %d images at a time", trunk.name, size[0]
+                    "%s: out of memory; going on with %d images at a time", trunk.name, size.size
                 )
-    return failed
+    facts = {"batch_size": size.size}
+    if engine := lrp_engine(trunk, plan.attribution):
+        facts["lrp_engine"] = engine
+    return Outcome(failed, facts)
 
 
 def _compute(
@@ -176,17 +190,21 @@ def _compute(
     trunk: Trunk,
     feed: Feed,
     left: deque[Work],
-    size: int,
+    size: BatchSize,
     progress: Callable[[int], Any] | None,
     behind: Behind,
     check: Callable[[], Any] | None,
 ) -> None:
-    """Computes the works that are left, taking away those that are handed over whole."""
+    """Computes the works that are left with batches of one size, taking away those that are handed over whole."""
     import tensorflow as tf
 
     spans = [plan.layout.span(work.shard) for work in left]
-    with contextlib.closing(feed.batches(trunk.preprocessing, spans, size, tf.convert_to_tensor)) as batches:
+    begun_with = size.size
+    batches = feed.batches(trunk.preprocessing, spans, begun_with, tf.convert_to_tensor)
+    with contextlib.closing(batches):
         for span in spans:
+            if size.size != begun_with:
+                return
             if check is not None:
                 check()
             work, done = left[0], 0
@@ -194,7 +212,10 @@ def _compute(
                 try:
                     while done < len(span):
                         batch = next(batches)
-                        shard.put(_stored(plan, trunk, batch, work))
+                        began = time.perf_counter()
+                        stored = _stored(plan, trunk, batch, work)
+                        size.took(len(batch), time.perf_counter() - began)
+                        shard.put(stored)
                         done += len(batch)
                         if progress is not None:
                             progress(len(batch))
@@ -203,6 +224,7 @@ def _compute(
                         progress(-done)
                     raise
             left.popleft()
+            size.adapt()
 
 
 class _FailedError(Exception):
@@ -275,3 +297,8 @@ def _writers(plan: Plan, trunk: Trunk, work: Work) -> dict[str, ShardWriter]:
         home = representation_directory(plan.out, trunk.name)
         writers[REPRESENTATION] = writer(home, REPRESENTATION, "all", "float32")
     return writers
+
+
+def lrp_engine(trunk: Trunk, attribution: AttributionSettings) -> str | None:
+    """The engine that computed ``elrp`` of a trunk; None where it was not asked for."""
+    return attribution.engine_of("elrp") if "elrp" in attribution.methods else None
