@@ -63,6 +63,10 @@ class AttributionSettings:
             return dataclasses.replace(self, target=target, engine=engine)
         return dataclasses.replace(self, target=target, engine=engine, methods=None, options={})
 
+    def with_methods(self, methods: tuple[str, ...]) -> AttributionSettings:
+        """The same for other methods."""
+        return dataclasses.replace(self, methods=methods, engine=None if self.automatic else self.engine)
+
     def option(self, name: str) -> int:
         """An option of the target channels: ``mixture_seed`` or ``grid``."""
         return int(self.options[name])

@@ -11,6 +11,7 @@ import numpy as np
 from tfattr.affinity import AffinityResult, ImageCosines, rank
 from tfattr.affinity.measures import choose_entry, split_entry
 from tfattr.attribution import AttributionSettings
+from tfattr.attribution.settings import default_engine
 from tfattr.evaluation import interval, resamples
 from tfattr.records import RunManifest
 from tfattr.runs.analysis import AFFINITY_NAME, IMAGES_NAME, affinity_states, methods_of
@@ -49,7 +50,8 @@ def add_model(run: str | os.PathLike[str], spec: ModelSpec, progress: bool = Tru
         run,
         AttributionSettings(
             methods,
-            engine=settings["engine"],
+            # The default's own choice: a graph that iNNvestigate does not take is given to the engine native.
+            engine=None if settings["engine"] == default_engine() else settings["engine"],
             target=settings["target"],
             epsilon=settings["epsilon"],
             options=settings["options"],

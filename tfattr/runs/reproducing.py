@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def reproduce(
             tell("controls: the same networks with shuffled weights")
             main = runs[0]
             folder = out / main.label / "controls" / "random"
-            settings = replace(attribution, methods=_first_order(attribution.methods), target=main.target)
+            settings = attribution.for_target(main.target).with_methods(_first_order(attribution.methods))
             attribute_zoo(
                 randomised_zoo(models),
                 surveys[main.probe],

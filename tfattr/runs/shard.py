@@ -180,7 +180,7 @@ def compute_shards(
                     "%s: out of memory; going on with %d images at a time", trunk.name, size.size
                 )
     facts = {"batch_size": size.size}
-    if engine := lrp_engine(trunk, plan.attribution):
+    if "elrp" not in failed and (engine := lrp_engine(trunk, plan.attribution)):
         facts["lrp_engine"] = engine
     return Outcome(failed, facts)
 
@@ -243,7 +243,7 @@ def _stored(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> dict[str, Any]:
         maps, outputs = attributions_for_storage(
             trunk,
             batch,
-            dataclasses.replace(plan.attribution, methods=methods) if methods else None,
+            plan.attribution.with_methods(methods) if methods else None,
             channels=plan.records.channels,
             dtype=plan.records.dtype,
             most_values=MOST_VALUES if representation else None,
@@ -301,4 +301,6 @@ def _writers(plan: Plan, trunk: Trunk, work: Work) -> dict[str, ShardWriter]:
 
 def lrp_engine(trunk: Trunk, attribution: AttributionSettings) -> str | None:
     """The engine that computed ``elrp`` of a trunk; None where it was not asked for."""
-    return attribution.engine_of("elrp") if "elrp" in attribution.methods else None
+    from tfattr.attribution.dispatch import engine_used
+
+    return engine_used(trunk, attribution) if "elrp" in attribution.methods else None
