@@ -323,6 +323,8 @@ def run(
     batch_size: int | None = None,
     limit: int | None = None,
     probe_root: str | os.PathLike[str] | None = None,
+    exif: str = "upright",
+    feeding: str = "square",
     grid: int | tuple[int, int] | None = None,
     measures: Sequence[str] | None = None,
     linkage: str = "single",
@@ -340,7 +342,8 @@ def run(
         methods, engine, target, epsilon, options: see :func:`tfattr.attribute`.
         channels, dtype: how maps are stored.
         batch_size: images at a time; fitted to each model's input if None.
-        limit, probe_root: see :func:`tfattr.runs.probes.survey_probe`.
+        limit, probe_root, exif: see :func:`tfattr.runs.probes.survey_probe`.
+        feeding: ``square`` or ``native``, for the zoos of originals, see :func:`tfattr.zoo.file.open_zoo`.
         grid: size at which maps are compared.
         measures: how maps compare, see :func:`tfattr.runs.analysis.compute_affinity`; each but the cosine is an entry of its
             own, such as ``grad_input_explained``.
@@ -352,13 +355,13 @@ def run(
     Raises:
         TfattrError: a model, a probe image or a setting cannot be used, or the directory holds another run.
     """
-    opened = open_zoo(zoo) if isinstance(zoo, (str, os.PathLike)) else zoo
+    opened = open_zoo(zoo, feeding) if isinstance(zoo, (str, os.PathLike)) else zoo
     models = [model.trusted() if trust and isinstance(model, ModelSpec) else model for model in opened]
     attribution = AttributionSettings(methods and tuple(methods), engine, target, epsilon, options)
     attribution = continued_settings(out, attribution)
     attribute_zoo(
         models,
-        survey_probe(probe, probe_root, limit),
+        survey_probe(probe, probe_root, limit, exif=exif),
         out,
         attribution,
         RecordSettings(channels, dtype),
