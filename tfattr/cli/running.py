@@ -208,7 +208,7 @@ def reproduce(zoo: str, out: str, **settings: Any) -> None:
     """
     from tfattr.runs.reproducing import reproduce as make
 
-    opened = _zoo(zoo, settings)
+    opened, attribution = _zoo(zoo, settings), _attribution(settings, settings["targets"][0])
     with _engine(settings) as engine:
         study, evaluation = make(
             opened,
@@ -216,7 +216,7 @@ def reproduce(zoo: str, out: str, **settings: Any) -> None:
             probes=settings["probes"],
             roots=_roots(settings["roots"]),
             targets=settings["targets"],
-            attribution=_attribution(settings, settings["targets"][0]),
+            attribution=attribution,
             truth=settings["truth"],
             limit=settings["limit"],
             exif=settings["exif"],
@@ -228,7 +228,7 @@ def reproduce(zoo: str, out: str, **settings: Any) -> None:
             executor=engine.executor,
             **_computing(settings),
         )
-    _print_study(study, evaluation, settings["methods"])
+    _print_study(study, evaluation, attribution.methods)
 
 
 def _roots(given: tuple[str, ...]) -> dict[str, str]:
