@@ -6,7 +6,7 @@ setup(
     packages=[*find_packages(include=["tfattr", "tfattr.*"]), "tfattr._checkpoints", "tfattr._probe_data"],
     package_dir={"tfattr._checkpoints": "checkpoints", "tfattr._probe_data": "probe_data"},
     package_data={
-        "tfattr": ["py.typed"],
+        "tfattr": ["py.typed", "golden_maps.npz"],
         "tfattr.report": ["page/*"],
         "tfattr._checkpoints": ["**/*"],
         "tfattr._probe_data": ["**/*"],

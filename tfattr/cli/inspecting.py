@@ -29,6 +29,22 @@ def inspect(file: str, everything: bool, trust: bool, debug: bool) -> None:
         click.echo("\noperations: " + ", ".join(f"{name} {count}" for name, count in found.operations))
 
 
+@click.command()
+@options.debug
+def doctor(debug: bool) -> None:
+    """Whether this installation can be trusted: versions, devices, precision, space, LRP engines, a self-check.
+
+    The self-check computes maps of a small network on each device and compares them with stored ones, in seconds.
+    Exit status 0 only if all is well.
+    """
+    from tfattr.doctor import report
+    from tfattr.errors import SettingsError
+
+    faults = report(click.echo)
+    if faults:
+        raise SettingsError(f"{faults} fault{'s' if faults > 1 else ''}; each line above says what to do.")
+
+
 def _table(title: str, rows: list | tuple, everything: bool) -> None:
     if not rows:
         return
@@ -40,4 +56,7 @@ def _table(title: str, rows: list | tuple, everything: bool) -> None:
         click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
 
 
-COMMANDS = (inspect,)
+COMMANDS = (
+    inspect,
+    doctor,
+)
