@@ -11,6 +11,11 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also tests that take minutes each")
+
+
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

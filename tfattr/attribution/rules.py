@@ -30,7 +30,8 @@ CURVE = Rule("function of single values", "R_a = R, saturated or not")
 MOVE = Rule("selection or move", "R goes where the value came from (the ordinary gradient)")
 SELECT = Rule("larger or smaller of two", "R goes to the value that was taken; against a constant: R_a = R")
 NORMALISE = Rule(
-    "norm by its own statistics", "a weighted sum of the centred values; the scale is a normaliser"
+    "norm",
+    "by given moments a scale and shift; by its own a weighted sum of the centred values, the scale a gate",
 )
 DIFFERENCE = Rule("squared difference", "half of R as a sum, for each of the two equal factors")
 STOP = Rule("stop", "takes none")
