@@ -76,11 +76,12 @@ def main() -> None:
         "saliency + grad_input": lambda: attributions(
             trunk, x, AttributionSettings(("saliency", "grad_input"))
         ),
+        "elrp (native)": lambda: attribute(trunk, x, "elrp_native"),
         "elrp (deepexplain)": lambda: attribute(trunk, x, "elrp", engine="deepexplain"),
         "all three (deepexplain)": lambda: attributions(trunk, x, AttributionSettings(engine="deepexplain")),
     }
     if not arguments.no_innvestigate:
-        cases["elrp (innvestigate)"] = lambda: attribute(trunk, x, "elrp")
+        cases["elrp (innvestigate)"] = lambda: attribute(trunk, x, "elrp_innvestigate")
     first, times = {}, {name: [] for name in cases}
     for name, call in cases.items():
         started = time.perf_counter()
