@@ -108,8 +108,9 @@ def rank(
     In brackets 95 % intervals over probe images; "first" says in how many of the resamples a source is the best. With
     --query a model joins the run: its maps are computed, those of the others are only read.
     """
+    from tfattr.evaluation.sources import RECOMMENDED, ranking_text
     from tfattr.runs.newcomer import add_model
-    from tfattr.runs.ranking import RECOMMENDED, rank_run, ranking_text
+    from tfattr.runs.ranking import rank_run
 
     if (target is None) == (query is None):
         raise click.UsageError("give either TARGET, a model of the run, or --query MODEL.")

@@ -271,7 +271,7 @@ def _print_study(study: Any, evaluation: Any, methods: Sequence[str]) -> None:
 @options.quiet
 @options.debug
 def demo(out: str, limit: int | None, quiet: bool, debug: bool) -> None:
-    """The method on the embedded rooms zoo: three probe sets, both targets, judged by its measured transfer."""
+    """The method on the embedded rooms zoo: three probe sets, maps of sums and of parts, judged by measured transfer."""
     from tfattr.runs.reproducing import GRIDS
     from tfattr.runs.reproducing import reproduce as make
     from tfattr.zoo.file import open_zoo
@@ -279,7 +279,7 @@ def demo(out: str, limit: int | None, quiet: bool, debug: bool) -> None:
     study, evaluation = make(
         open_zoo("rooms"),
         out,
-        targets=("sum", "energy"),
+        targets=("sum", "channels"),
         limit=limit,
         grids=GRIDS,
         progress=not quiet,

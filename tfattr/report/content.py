@@ -16,11 +16,13 @@ from tfattr.report.files import Results, RunFiles
 from tfattr.report.matrices import LEVEL, RESAMPLES, matrices, palettes
 from tfattr.report.numbers import plural
 from tfattr.report.pictures import Picture, embed, embed_photo
+from tfattr.report.recommended import recommended_view
 from tfattr.report.sections import claims_view, cost_view, provenance_view, warnings_view
 from tfattr.report.summary import best_sources, leading, sentences
 from tfattr.report.trees import drawing
 
 SECTIONS = (
+    ("recommended", "Recommended sources"),
     ("summary", "In short"),
     ("run", "What was run"),
     ("matrix", "Affinity matrix"),
@@ -57,6 +59,7 @@ def content(results: Results) -> dict[str, Any]:
     page = {
         "title": _title(results),
         "study": results.study,
+        "recommended": recommended_view(results.runs[0].ranking, results.runs[0].groups),
         "summary": sentences(results, entries, len(warned)),
         "runs": [_facts(run, several) for run, several in zip(results.runs, by_run)],
         "data": {
@@ -245,6 +248,8 @@ def _missing(results: Results, page: Mapping[str, Any]) -> dict[str, Any]:
             absent[section] = {"text": text, "command": command(what, where, parts)}
 
     shown, matrix = page["shown"], page["data"]["matrices"]
+    why = "There is no ranking.npz: the models were not ranked as sources of each other."
+    say("recommended", page["recommended"], why, "report", folder)
     say("matrix", matrix, "There is no affinity.npz.", "affinity", first)
     say("sources", page["best"], "Best sources need the affinities of two models or more.", "affinity", first)
     say("trees", page["trees"] or shown["trees"], "There is no tree_METHOD.nwk.", "tree", first)

@@ -14,6 +14,7 @@ import numpy as np
 from tfattr.affinity import AffinityResult
 from tfattr.affinity.images import ImageCosines
 from tfattr.errors import RecordsError
+from tfattr.evaluation.sources import RANKING_NAME, SourceRanking
 from tfattr.records.manifest import MANIFEST_NAME
 
 STUDY_NAME = "study.json"
@@ -33,6 +34,7 @@ class RunFiles:
         figures: stem to file in ``figures/``; the PNG where there is one, else the SVG.
         photos: id and uint8 ``[h, w, 3]`` of the first probe images (``previews.npz``).
         probe: name of the probe set, where known.
+        ranking: ``ranking.npz``: the models as sources of each other.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class RunFiles:
     figures: Mapping[str, Path] = field(default_factory=dict)
     photos: list[tuple[str, np.ndarray]] = field(default_factory=list)
     probe: str | None = None
+    ranking: SourceRanking | None = None
 
     @property
     def groups(self) -> dict[str, str]:
@@ -144,6 +147,7 @@ def read_run(folder: Path, label: str | None = None, probe: str | None = None) -
         figures=_figures(folder),
         photos=_if_there(folder / "previews.npz", _photos) or [],
         probe=probe or _name(manifest["source"].get("probe")),
+        ranking=_if_there(folder / RANKING_NAME, SourceRanking.load),
     )
 
 

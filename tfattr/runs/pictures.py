@@ -53,6 +53,11 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
             if not np.array_equal(matrix, matrix.T, equal_nan=True):
                 title += ", mean of both directions"
             save_figure(tree_figure(trees[method], title, groups=groups), *both(folder / f"tree_{method}"))
+    draw_maps(run, result)
+
+
+def draw_maps(run: Path, result: AffinityResult) -> None:
+    """Write ``figures/maps`` of a run: every model's maps of the first probe images."""
     previews = run / PREVIEWS_NAME
     if previews.exists():
         with np.load(previews, allow_pickle=False) as kept:
@@ -67,7 +72,7 @@ def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: M
         if not maps:
             return
         captions = [Path(name).stem for name in ids]
-        save_figure(maps_figure(photos, maps, captions=captions), *both(folder / "maps"))
+        save_figure(maps_figure(photos, maps, captions=captions), *both(run / "figures" / "maps"))
 
 
 def both(path: Path) -> tuple[Path, Path]:

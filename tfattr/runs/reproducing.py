@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from tfattr.runs.controls import randomised_zoo
 from tfattr.runs.cost import save_cost
 from tfattr.runs.evaluating import Evaluation, evaluate_run
 from tfattr.runs.lacking import LISTS, check_first_run
+from tfattr.runs.pictures import draw_maps
 from tfattr.runs.probes import survey_probe
+from tfattr.runs.ranking import map_rankings, rank_run
 from tfattr.runs.sheets import save_study_figures
 from tfattr.runs.study import Study, StudyRun
 from tfattr.runs.trunk_cache import cached_trunks
@@ -101,10 +104,12 @@ def reproduce(
     surveys = {
         probe: survey_probe(probe, roots.get(probe), limit, strict, exif or _exif(probe)) for probe in probes
     }
-    drawing = {**(analysis or {}), "progress": progress, "executor": executor}
+    drawing = {**(analysis or {}), "progress": progress, "executor": executor, "pictures": False}
     out.mkdir(parents=True, exist_ok=True)
     study.save()
-    with cached_trunks(zoo, out / ".trunks") as models:
+    # Matrices and trees of the runs are in the study's sheets; of each run its maps are drawn, while the next computes.
+    with cached_trunks(zoo, out / ".trunks") as models, ThreadPoolExecutor(1) as beside:
+        drawn = []
         for run in runs:
             tell(
                 f"{run.label}: {len(zoo)} models, {len(surveys[run.probe].images)} images, target {run.target}"
@@ -122,7 +127,8 @@ def reproduce(
                 strict=strict,
                 **computing,
             )
-            analyse(out / run.label, models=order, methods=settings.methods, **drawing)
+            result = analyse(out / run.label, models=order, methods=settings.methods, **drawing)
+            drawn.append(beside.submit(draw_maps, out / run.label, result))
         if controls:
             tell("controls: the same networks with shuffled weights")
             main = runs[0]
@@ -138,7 +144,9 @@ def reproduce(
                 strict=strict,
                 **{**computing, "representations": False},
             )
-            analyse(folder, models=order, pictures=False, **drawing)
+            analyse(folder, models=order, **drawing)
+        for job in drawn:
+            job.result()
     return study, summarise(study, truth, grids, progress, tell, build)
 
 
@@ -151,6 +159,8 @@ def summarise(
     build: Callable[[Path], Path] | None = None,
 ) -> Evaluation | None:
     """Evaluation, claims, costs, figures and report of a study whose runs are there; see :func:`reproduce`."""
+    tell("recommended sources")
+    rank_run(study.folder(study.main))
     evaluation = None
     if truth is not None:
         tell("evaluation: against measured transfer, with rivals and controls")
@@ -190,14 +200,14 @@ def truth_of(study: Study, truth: str | None = None) -> str:
 
 def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
     """The main probe set's affinities with the other targets, and on coarser grids."""
-    from tfattr.runs.ranking import map_rankings
-
     found = []
     first = complete_cosines(study.folder(study.main))
     for run in study.runs:
         if run.probe != study.main.probe:
             continue
         folder = study.folder(run)
+        if run.target.startswith("channels"):
+            continue  # of its spans, those of evaluate_run count
         suffix = "" if run.target == study.main.target else f", {run.target}"
         if suffix:
             cosines = complete_cosines(folder).only(first.models)
