@@ -10,6 +10,10 @@ from small_zoo import write_photos, write_zoo
 
 from tfattr.cli.main import cli, main
 from tfattr.compat import installed
+from tfattr.errors import ProbeError
+from tfattr.runs import reproducing
+from tfattr.runs.controls import probe_of
+from tfattr.zoo.file import open_zoo
 
 
 def option_names(command: str) -> set[str]:
@@ -38,7 +42,9 @@ def without_innvestigate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.filterwarnings("default:iNNvestigate")
-def test_reproduce_hands_on_what_it_is_told(tmp_path: Path, without_innvestigate: None) -> None:
+def test_reproduce_hands_on_what_it_is_told(
+    tmp_path: Path, without_innvestigate: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A tiny zoo without iNNvestigate; the settings arrive in run.json, and the list is read as asked."""
     write_zoo(tmp_path, {"one": 1, "two": 2})
     write_photos(tmp_path / "photos")
@@ -54,6 +60,32 @@ def test_reproduce_hands_on_what_it_is_told(tmp_path: Path, without_innvestigate
     assert len(found["probe"]) == 3
     assert not (out / "photos/representations").exists()
     assert (out / "report.html").exists()
+    assert {image.exif for image in probe_of(out / "photos").images} == {"stored"}
+    with pytest.raises(SystemExit):
+        main(
+            f"attribute {tmp_path}/zoo.toml --probe {tmp_path}/photos --out {out}/photos --limit 3 --quiet".split()
+        )
+    assert 'exif is "stored" on disk, not set asked for' in capsys.readouterr().err
+
+
+def test_the_papers_lists_are_read_as_its_authors_read_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`reproduce` asks for the stored pixels of taskonomy, indoor and coco, and turns every other probe upright."""
+    asked = {}
+
+    def survey(probe: str, root: object, limit: object, strict: bool, exif: str) -> None:
+        asked[probe] = exif
+        raise ProbeError("enough")
+
+    monkeypatch.setattr(reproducing, "survey_probe", survey)
+    for probe in ("taskonomy", "indoor", "coco", "rooms", str(tmp_path)):
+        with pytest.raises(ProbeError, match="enough"):
+            reproducing.reproduce(open_zoo("rooms"), tmp_path / "out", probes=[probe], progress=False)
+    assert asked == {
+        **dict.fromkeys(("taskonomy", "indoor", "coco"), "stored"),
+        **dict.fromkeys(("rooms", str(tmp_path)), "upright"),
+    }
 
 
 def told(arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
