@@ -95,12 +95,16 @@ def _graph(
     layers = tuple(
         (f"{node.name}:0", node.op, shapes.get(node.name, "?"))
         for node in graph_def.node
-        if node.op in _LAYERS and not node.name.startswith(("gradients", "save"))
+        if node.op in _LAYERS and _floating(node) and not node.name.startswith(("gradients", "save"))
     )
     counts = collections.Counter(node.op for node in graph_def.node)
     return Inspection(
         path, kind, inputs, layers, tuple(counts.most_common()), images=images, signatures=signatures
     )
+
+
+def _floating(node: g.NodeDef) -> bool:
+    return "T" not in node.attr or dtypes.is_floating(node.attr["T"].type)
 
 
 def _images(graph_def: g.GraphDef) -> tuple[tuple[str, str, str], ...]:

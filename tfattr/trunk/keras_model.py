@@ -115,13 +115,15 @@ def layers(model: Any) -> Iterator[tuple[str, Any]]:
     """Every layer of a model with its path: ``"backbone"``, ``"backbone/conv5"``; models inside models included."""
     seen, stack = {id(model)}, [("", model)]
     while stack:
-        path, outer = stack.pop(0)
+        path, outer = stack.pop()
+        if path:
+            yield path, outer
+        inside = []
         for inner in sublayers(outer):
             if id(inner) not in seen:
                 seen.add(id(inner))
-                inner_path = f"{path}/{inner.name}" if path else inner.name
-                yield inner_path, inner
-                stack.append((inner_path, inner))
+                inside.append((f"{path}/{inner.name}" if path else inner.name, inner))
+        stack.extend(reversed(inside))
 
 
 def _find_layer(model: Any, wanted: str, where: str) -> tuple[Any, int | None]:
