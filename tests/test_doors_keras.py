@@ -178,6 +178,28 @@ def test_other_precisions_are_loaded_in_float32(policy, norm, x):
     assert_same(trunk, twin, x)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "float64"])
+def test_a_global_policy_does_not_reach_the_analyzers(policy, x):
+    pytest.importorskip("innvestigate")
+    layers = [L.Conv2D(6, 3, activation="relu", dtype="float32"), L.GlobalAveragePooling2D(dtype="float32")]
+    trunk = Trunk.from_keras(
+        keras.Sequential([keras.Input((16, 16, 3), dtype="float32"), *layers]), preprocessing=FRAME
+    )
+    before, floatx = keras.mixed_precision.global_policy(), keras.backend.floatx()
+    try:
+        if policy == "float64":
+            keras.backend.set_floatx("float64")
+        else:
+            keras.mixed_precision.set_global_policy(policy)
+        found = tfattr.attribute(trunk, x, "elrp", engine="innvestigate", epsilon=1e-7)
+        assert policy in (keras.mixed_precision.global_policy().name, keras.backend.floatx())
+    finally:
+        keras.backend.set_floatx(floatx)
+        keras.mixed_precision.set_global_policy(before)
+    product = tfattr.attribute(trunk, x, "grad_input")
+    np.testing.assert_allclose(found, product, atol=1e-4 * np.abs(product).max())
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int32"])
 def test_whole_number_inputs_have_gradients(dtype):
     inputs = keras.Input((16, 16, 3), dtype=dtype)

@@ -12,6 +12,7 @@ import importlib
 import json
 import sys
 import zipfile
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +31,7 @@ else:
             f"`pip install tf-keras~={tf.__version__.rsplit('.', 1)[0]}.0`."
         ) from error
 
-__all__ = ["application_layers", "keras", "keras_3", "keras_of", "saved_by", "sublayers"]
+__all__ = ["application_layers", "float32_layers", "keras", "keras_3", "keras_of", "saved_by", "sublayers"]
 
 
 def keras_3() -> ModuleType | None:
@@ -81,6 +82,21 @@ def application_layers(of: ModuleType) -> dict[str, Any]:
             loaded = importlib.import_module(f"{of.__name__.split('.')[0]}.src.applications.{module}")
             found.update({name: getattr(loaded, name) for name in names if hasattr(loaded, name)})
     return found
+
+
+@contextlib.contextmanager
+def float32_layers() -> Iterator[None]:
+    """Layers of legacy Keras made meanwhile compute in float32, whatever the user's global policy and ``floatx`` are."""
+    policy, floatx = keras.mixed_precision.global_policy(), keras.backend.floatx()
+    try:
+        if policy.name != "float32":
+            keras.mixed_precision.set_global_policy("float32")
+        keras.backend.set_floatx("float32")
+        yield
+    finally:
+        keras.backend.set_floatx(floatx)
+        if policy.name != "float32":
+            keras.mixed_precision.set_global_policy(policy)
 
 
 def sublayers(layer: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tfattr.compat.building import building
-from tfattr.compat.keras import keras
+from tfattr.compat.keras import float32_layers, keras
 
 _SWITCH = "_UNSAFE_GRAPH_OP_LAYER_CREATION"
 
@@ -41,7 +41,7 @@ def _graph_mode(session: tf.compat.v1.Session, fast: bool) -> Iterator[None]:
     try:
         if fast and before is not None:
             setattr(utilities, _SWITCH, True)
-        with session.graph.as_default(), session.as_default():
+        with session.graph.as_default(), session.as_default(), float32_layers():
             yield
     finally:
         if before is not None:
