@@ -5,6 +5,7 @@ Free of TensorFlow until maps are computed.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -142,17 +143,22 @@ def stored_representation(representation: np.ndarray, most: int = MOST_VALUES) -
     Vectors become ``[N, 1, 1, c]``. Of a larger one than ``most`` values an image, squares of 2 x 2, 3 x 3, ...
     positions are averaged (at the edges what is left of them) until it fits or one position is left.
     """
-    count, shape = len(representation), representation.shape[1:]
-    channels = shape[-1] if shape else 1
-    height = shape[0] if len(shape) > 2 else 1
-    grid = representation.reshape(count, height, -1, channels)
-    width = grid.shape[2]
-    factor = 1
-    while -(-height // factor) * -(-width // factor) * channels > most and factor < max(height, width):
-        factor += 1
+    (height, width, channels), factor = averaging(representation.shape[1:], most)
+    grid = representation.reshape(len(representation), height, width, channels)
     if factor == 1:
         return grid
     rows, columns = np.arange(0, height, factor), np.arange(0, width, factor)
     sums = np.add.reduceat(np.add.reduceat(grid.astype(np.float64), rows, axis=1), columns, axis=2)
     sizes = np.outer(np.diff([*rows, height]), np.diff([*columns, width]))
     return (sums / sizes[:, :, None]).astype(np.float32)
+
+
+def averaging(shape: tuple[int, ...], most: int) -> tuple[tuple[int, int, int], int]:
+    """A representation's height, width and channels as stored before averaging, and the side of the squares."""
+    channels = shape[-1] if shape else 1
+    height = shape[0] if len(shape) > 2 else 1
+    width = math.prod(shape) // max(height * channels, 1)
+    factor = 1
+    while -(-height // factor) * -(-width // factor) * channels > most and factor < max(height, width):
+        factor += 1
+    return (height, width, channels), factor
