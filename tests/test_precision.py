@@ -37,6 +37,12 @@ def test_scope_is_restored_also_on_error_and_when_nested(before):
 def test_tf32_leaves_the_setting(before):
     with float32_only(tf32=True):
         assert enabled() == before
+        with float32_only():
+            assert enabled() == before
+        with float32_only(tf32=False):
+            assert not enabled()
+    with float32_only():
+        assert not enabled()
 
 
 def test_scopes_of_several_threads_end_in_any_order(before):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import tensorflow as tf
 
 _lock = threading.Lock()
+_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar("tfattr_tf32", default=False)
 _inside = 0  # scopes that are open, in any thread
 _before = True  # the process's setting when the first of them was opened
 
 
 @contextlib.contextmanager
-def float32_only(tf32: bool = False) -> Iterator[None]:
+def float32_only(tf32: bool | None = None) -> Iterator[None]:
     """A scope in which float32 is multiplied as float32 on every device.
 
     NVIDIA cards since Ampere multiply float32 with 10 bits of mantissa (TF32) unless told otherwise, which moves a
@@ -23,11 +25,16 @@ def float32_only(tf32: bool = False) -> Iterator[None]:
     scope of the process ends, also by an error. Scopes may be nested and open in several threads.
 
     Args:
-        tf32: leave the process's setting (by TensorFlow's default: TF32) as it is.
+        tf32: True leaves the process's setting (by TensorFlow's default: TF32) as it is, in the scopes inside this one
+            too unless they say False; None does what the scope around says, or switches TF32 off.
     """
     global _inside, _before
-    if tf32:
-        yield
+    if tf32 or (tf32 is None and _allowed.get()):
+        token = _allowed.set(True)
+        try:
+            yield
+        finally:
+            _allowed.reset(token)
         return
     with _lock:
         if _inside == 0:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from tfattr.attribution import gradients
 
 if TYPE_CHECKING:
+    from tfattr.attribution.finish import Finish
     from tfattr.trunk.trunk import Trunk
 
 OVERRIDDEN = ("Relu", "Elu", "Sigmoid", "Tanh", "Softplus")
@@ -68,8 +69,13 @@ def _ordinary_gradient(kind: str, x: tf.Tensor, y: tf.Tensor, gradient: tf.Tenso
 
 
 def backward_function(
-    trunk: Trunk, target: str, epsilon: float, with_gradient: bool, xla: bool = False
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
+    trunk: Trunk,
+    target: str,
+    epsilon: float,
+    with_gradient: bool,
+    xla: bool = False,
+    finish: Finish | None = None,
+) -> Callable[[tf.Tensor], tuple[Any, ...]]:
     """One forward and one or two backward passes of a trunk, compiled.
 
     Args:
@@ -78,10 +84,11 @@ def backward_function(
         epsilon: of the changed chain rule.
         with_gradient: also give the ordinary gradient.
         xla: compile by XLA.
+        finish: what is done with the results before they leave the device.
 
     Returns:
         A function of float32 ``[N, H, W, C]`` giving ``(y, multiplier)`` or ``(y, multiplier, gradient)``: the
-        representation, then arrays of the shape of ``x``; epsilon-LRP is ``multiplier * x``.
+        representation, then arrays of the shape of ``x``; epsilon-LRP is ``multiplier * x``. With ``finish``: what that gives.
     """
 
     def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -91,9 +98,9 @@ def backward_function(
             results = tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
         if with_gradient:
             results += tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
-        return (y, *results)
+        return (y, *results) if finish is None else finish(x, y, *results)
 
-    return trunk.compiled(("deepexplain", target, epsilon, with_gradient), passes, xla=xla)
+    return trunk.compiled(("deepexplain", target, epsilon, with_gradient, finish), passes, xla=xla)
 
 
 def changed(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfattr.attribution import deepexplain, gradients, native
 from tfattr.attribution.constant_target import refuse_constant_target
+from tfattr.attribution.finish import FIRST_ORDER, WHOLE, Finish, Form
 from tfattr.attribution.notices import Remembered, tell_once
 from tfattr.attribution.parts import part_maps
 from tfattr.attribution.settings import AttributionSettings
+from tfattr.attribution.storage import stored_representation
 from tfattr.errors import GraphError
+from tfattr.precision import float32_only
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
@@ -79,7 +82,7 @@ def attributions(
     Saliency and gradient * input come from one backward pass; with the deepexplain engine epsilon-LRP
     shares their forward pass.
     """
-    return _in_batches(trunk, x, settings, batch_size, need_representation=False)[0]
+    return computed(trunk, x, settings, batch_size)[0]
 
 
 def attributions_and_representation(
@@ -89,32 +92,52 @@ def attributions_and_representation(
     batch_size: int | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """As :func:`attributions`, and the representation float32 ``[N, ...]``, which the gradients' forward pass gives."""
-    return _in_batches(trunk, x, settings, batch_size, need_representation=True)
+    return computed(trunk, x, settings, batch_size, need_representation=True)
 
 
-def _in_batches(
+def computed(
     trunk: Trunk,
     x: np.ndarray | tf.Tensor,
-    settings: AttributionSettings,
-    batch_size: int | None,
-    need_representation: bool,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    settings: AttributionSettings | None,
+    batch_size: int | None = None,
+    *,
+    need_representation: bool = False,
+    form: Form = WHOLE,
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """Maps and representation of a batch in the form in which they leave the device, as arrays; true float32.
+
+    ``settings=None`` computes no maps. See :func:`attributions` for the rest.
+    """
     x = trunk.checked(x)
-    if not settings.parts:
-        refuse_constant_target(trunk, settings.target, x)
+    methods = settings.methods if settings is not None else ()
     size = 1 if trunk.single else (batch_size or max(len(x), 1))
-    maps: dict[str, list[np.ndarray]] = {method: [] for method in settings.methods}
-    representation = [np.zeros((0, *trunk.output_shape), np.float32)]
-    for start in range(0, len(x), size):
-        some = x[start : start + size]
-        found, y = _on_batch(trunk, some, settings)
-        for method, array in found.items():
-            maps[method].append(array)
-        if need_representation:
-            representation.append(np.asarray(trunk(some) if y is None else y, np.float32))
+    maps: dict[str, list[Any]] = {method: [] for method in methods}
+    representations = []
+    with float32_only():
+        if settings is not None and not settings.parts:
+            refuse_constant_target(trunk, settings.target, x)
+        for start in range(0, len(x), size):
+            some = x[start : start + size]
+            found, y = _on_batch(trunk, some, settings, form) if settings is not None else ({}, None)
+            for method in methods:
+                maps[method].append(found[method])
+            if need_representation:
+                representations.append(np.asarray(_represented(trunk, some, form) if y is None else y))
     if not len(x):
-        maps = {method: [np.zeros((0, *_map_shape(trunk, settings, method)), np.float32)] for method in maps}
-    return {method: np.concatenate(parts) for method, parts in maps.items()}, np.concatenate(representation)
+        empty = np.zeros((0, *trunk.output_shape), np.float32)
+        representations = [empty if form.most is None else stored_representation(empty, form.most)]
+        for method in methods:
+            none = np.zeros((0, *_map_shape(trunk, settings, method)), np.float32)
+            maps[method] = [form.on_host(none)]
+    return (
+        {method: form.joined(parts) for method, parts in maps.items()},
+        np.concatenate(representations) if need_representation else None,
+    )
+
+
+def _represented(trunk: Trunk, x: tf.Tensor, form: Form) -> tf.Tensor:
+    key = ("forward", form.most)
+    return trunk.compiled(key, lambda forward, images: form.representation(forward(images)))(x)
 
 
 def _map_shape(trunk: Trunk, settings: AttributionSettings, method: str) -> tuple[int, ...]:
@@ -125,66 +148,55 @@ def _map_shape(trunk: Trunk, settings: AttributionSettings, method: str) -> tupl
 
 
 def _on_batch(
-    trunk: Trunk, x: tf.Tensor, settings: AttributionSettings
-) -> tuple[dict[str, np.ndarray], tf.Tensor | None]:
+    trunk: Trunk, x: tf.Tensor, settings: AttributionSettings, form: Form
+) -> tuple[dict[str, Any], tf.Tensor | None]:
     """The maps of a batch, and its representation if a pass gave it anyway."""
     if settings.parts:
-        found, y = part_maps(trunk, x, settings)
-        return {method: np.asarray(maps) for method, maps in found.items()}, y
-    methods, found = settings.methods, {}
-
-    def passes(points: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return gradients.gradient_function(trunk, settings.target)(points)
-
-    def gradient(points: tf.Tensor) -> tf.Tensor:
-        return passes(points)[0]
-
-    y = slope = None
-    first_order = [method for method in methods if method in ("saliency", "grad_input", "gradient_norm")]
+        return part_maps(trunk, x, settings, form)
+    methods, found, y = settings.methods, {}, None
     engines = {method: engine_used(trunk, settings, method) for method in methods}
     for method in methods:
         if engines[method] == "innvestigate":
             try:
-                found[method] = _by_innvestigate(trunk, x, method, settings)
+                found[method] = form.on_host(_by_innvestigate(trunk, x, method, settings))
             except GraphError as error:
                 if not (settings.automatic and method == "elrp"):
                     raise
                 engines[method] = _fall_back(trunk, str(error))
+    slopes = tuple(method for method in methods if method in FIRST_ORDER)
     for engine, make in (("deepexplain", deepexplain), ("native", native)):
-        mine = [method for method in methods if engines[method] == engine]
+        mine = tuple(method for method in methods if engines[method] == engine)
         if not mine:
             continue
-        with_gradient = bool(first_order) and slope is None
-        y, *slopes = make.backward_function(trunk, settings.target, settings.epsilon, with_gradient)(x)
-        found.update(dict.fromkeys(mine, slopes[0] * x))
-        slope = slopes[1] if with_gradient else slope
+        finish = Finish(form, mine, slopes, settings.target)
+        function = make.backward_function(
+            trunk, settings.target, settings.epsilon, bool(slopes), finish=finish
+        )
+        y, relevance, *maps = function(x)
+        found.update(zip(finish.methods, maps))
+        slopes = ()
         if engine == "deepexplain":
-            _tell_explosion(trunk, y, found[mine[0]], settings.target)
-    if first_order:
-        if slope is None:
-            slope, y = passes(x)
-        if "saliency" in methods:
-            found["saliency"] = gradients.saliency(slope)
-        if "gradient_norm" in methods:
-            found["gradient_norm"] = gradients.gradient_norm(slope)
-        if "grad_input" in methods:
-            found["grad_input"] = gradients.grad_input(slope, x)
+            _tell_explosion(trunk, np.asarray(relevance))
+    if slopes:
+        finish = Finish(form, (), slopes, settings.target)
+        y, _, *maps = gradients.gradient_function(trunk, settings.target, finish=finish)(x)
+        found.update(zip(finish.methods, maps))
+
+    def gradient(points: tf.Tensor) -> tf.Tensor:
+        return gradients.gradient_function(trunk, settings.target)(points)[0]
+
+    options = settings.options
     if "integrated_gradients" in methods:
-        found["integrated_gradients"] = gradients.integrated_gradients(
-            gradient, x, int(settings.options.get("steps", 32))
-        )
+        maps = gradients.integrated_gradients(gradient, x, int(options.get("steps", 32)))
+        found["integrated_gradients"] = form.maps(maps)
     if "smoothgrad" in methods:
-        found["smoothgrad"] = gradients.smoothgrad(
-            gradient,
-            x,
-            int(settings.options.get("samples", 16)),
-            float(settings.options.get("noise", 0.15)),
-            int(settings.options.get("seed", 0)),
-        )
+        samples, noise = int(options.get("samples", 16)), float(options.get("noise", 0.15))
+        maps = gradients.smoothgrad(gradient, x, samples, noise, int(options.get("seed", 0)))
+        found["smoothgrad"] = form.maps(maps)
     for method in methods:
         if method not in found:
-            found[method] = _by_innvestigate(trunk, x, method, settings)
-    return {method: np.asarray(found[method], np.float32) for method in methods}, y
+            found[method] = form.on_host(_by_innvestigate(trunk, x, method, settings))
+    return found, y
 
 
 def engine_used(trunk: Trunk, settings: AttributionSettings, method: str = "elrp") -> str | None:
@@ -219,12 +231,10 @@ def _fall_back(trunk: Trunk, reason: str) -> str:
     return "native"
 
 
-def _tell_explosion(trunk: Trunk, y: tf.Tensor, relevance: tf.Tensor, target: str) -> None:
-    """Says once if the authors' formula gives out far more than it takes in."""
-    units = np.abs(np.asarray(y, np.float64)).reshape(len(y), -1)
-    taken = (units if target == "sum" else units * units).sum(1)
-    given = np.abs(np.asarray(relevance, np.float64)).reshape(len(y), -1).sum(1)
-    ratio = (given[taken > 0] / taken[taken > 0]).max(initial=0.0)
+def _tell_explosion(trunk: Trunk, relevance: np.ndarray) -> None:
+    """Says once if the authors' formula gives out far more than it takes in, of each image ``[2, N]``: in, out."""
+    taken, given = relevance[:, relevance[0] > 0]
+    ratio = (given / taken).max(initial=0.0)
     if not ratio <= EXPLODED:
         tell_once(
             trunk,

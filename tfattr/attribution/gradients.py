@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 if TYPE_CHECKING:
+    from tfattr.attribution.finish import Finish
     from tfattr.trunk.trunk import Trunk
 
 Gradient = Callable[[tf.Tensor], tf.Tensor]
 
 
 def gradient_function(
-    trunk: Trunk, target: str, xla: bool = False
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    trunk: Trunk, target: str, xla: bool = False, finish: Finish | None = None
+) -> Callable[[tf.Tensor], tuple[Any, ...]]:
     """``d score / d x`` of a trunk and its representation, compiled: float32 ``[N, H, W, C]`` to (same shape, ``[N, ...]``).
 
     The score is ``sum(y)`` over all units of the representation (``target="sum"``, the paper's: the
-    authors call ``tf.gradients`` on the whole tensor) or ``0.5 * sum(y ** 2)`` (``"energy"``).
+    authors call ``tf.gradients`` on the whole tensor) or ``0.5 * sum(y ** 2)`` (``"energy"``). With ``finish``: what that
+    gives.
     """
 
-    def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[Any, ...]:
         y = forward(x)
         (gradient,) = tf.gradients(y, x, grad_ys=seed(y, target), unconnected_gradients="zero")
-        return gradient, y
+        return (gradient, y) if finish is None else finish(x, y, gradient)
 
-    return trunk.compiled(("gradient", target), passes, xla=xla)
+    return trunk.compiled(("gradient", target, finish), passes, xla=xla)
 
 
 def seed(y: tf.Tensor, target: str) -> tf.Tensor:

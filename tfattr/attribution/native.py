@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +25,7 @@ from tfattr.trunk import architecture
 from tfattr.trunk import graph as g
 
 if TYPE_CHECKING:
+    from tfattr.attribution.finish import Finish
     from tfattr.trunk.trunk import Trunk
 
 _FLOAT = tf.float32.as_datatype_enum
@@ -216,8 +217,13 @@ class _Writer:
 
 
 def backward_function(
-    trunk: Trunk, target: str, epsilon: float, with_gradient: bool, xla: bool = False
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
+    trunk: Trunk,
+    target: str,
+    epsilon: float,
+    with_gradient: bool,
+    xla: bool = False,
+    finish: Finish | None = None,
+) -> Callable[[tf.Tensor], tuple[Any, ...]]:
     """One forward and one or two backward passes of a trunk, compiled.
 
     Args:
@@ -226,10 +232,11 @@ def backward_function(
         epsilon: of the rule.
         with_gradient: also give the ordinary gradient.
         xla: compile by XLA.
+        finish: what is done with the results before they leave the device.
 
     Returns:
         A function of float32 ``[N, H, W, C]`` giving ``(y, m)`` or ``(y, m, gradient)``: the representation, then arrays
-        of the shape of ``x``; epsilon-LRP is ``m * x``.
+        of the shape of ``x``; epsilon-LRP is ``m * x``. With ``finish``: what that gives.
     """
     net = _nets.get(trunk, "net")
     if net is None:
@@ -246,6 +253,6 @@ def backward_function(
             results = tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
         if with_gradient:
             results += tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
-        return (y, *results)
+        return (y, *results) if finish is None else finish(x, y, *results)
 
-    return trunk.compiled(("native", target, epsilon, with_gradient), passes, xla=xla, net=net)
+    return trunk.compiled(("native", target, epsilon, with_gradient, finish), passes, xla=xla, net=net)

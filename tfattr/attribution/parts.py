@@ -7,11 +7,12 @@ does not, as long as the parts are many enough (see docs/why-not-the-sum.md).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfattr.attribution.finish import WHOLE, Form
 from tfattr.attribution.settings import AttributionSettings
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def mixtures(width: int, count: int, seed: int = 0) -> np.ndarray:
 
 
 def part_maps(
-    trunk: Trunk, x: tf.Tensor, settings: AttributionSettings
-) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    trunk: Trunk, x: tf.Tensor, settings: AttributionSettings, form: Form = WHOLE
+) -> tuple[dict[str, Any], tf.Tensor]:
     """Maps of each part, and the representation float32 ``[N, ...]``.
 
     Part k is ``score_k = sum(weights_k * y)``, ``weights`` ``[K, c]`` from :func:`mixtures` along the last axis of the
@@ -45,18 +46,21 @@ def part_maps(
         x: float32 ``[N, H, W, C]`` in the fed frame.
         settings: with ``target="channels"`` or ``"channels:K"``; ``mixture_seed`` and ``grid`` in its options.
 
+        form: what leaves the device.
+
     Returns:
-        Method to float32 ``[N, grid, grid, K]``, and the representation. K backward passes share one forward pass.
+        Method to float32 ``[N, grid, grid, K]``, and the representation, both in ``form``. K backward passes share one forward pass.
     """
     grid, seed = settings.option("grid"), settings.option("mixture_seed")
     key = ("parts", settings.methods, settings.parts, grid, seed)
 
     sizes = trunk.output_shape[-1], trunk.input_shape[:2]
 
-    def passes(forward: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return _passes(*sizes, *key[1:])(forward, images)
+    def passes(forward: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tuple[Any, ...]:
+        *maps, y = _passes(*sizes, *key[1:])(forward, images)
+        return (*(form.maps(some) for some in maps), form.representation(y))
 
-    *maps, y = trunk.compiled(key, passes)(x)
+    *maps, y = trunk.compiled((key, form), passes)(x)
     return dict(zip(settings.methods, maps)), y
 
 

@@ -47,7 +47,7 @@ def attributions_for_storage(
     dtype: str = "float16",
     most_values: int | None = MOST_VALUES,
 ) -> tuple[dict[str, StoredMaps], np.ndarray | None]:
-    """What a run stores of one batch: each method's maps, and the representation, already reduced.
+    """What a run stores of one batch: each method's maps, and the representation, already reduced on the device.
 
     Args:
         trunk: the model.
@@ -62,22 +62,14 @@ def attributions_for_storage(
     Raises:
         SettingsError: see :func:`tfattr.attribute`, or an unknown ``channels`` or ``dtype``.
     """
-    from tfattr.attribution.dispatch import attributions, attributions_and_representation
+    from tfattr.attribution.dispatch import computed
+    from tfattr.attribution.finish import Form
 
     check_storage(channels, dtype)
     if settings is not None and settings.parts:
         channels = "all"  # each is the map of a part
-    representation = None
-    if settings is None:
-        maps, representation = {}, None if most_values is None else np.asarray(trunk(x), np.float32)
-    elif most_values is None:
-        maps = attributions(trunk, x, settings)
-    else:
-        maps, representation = attributions_and_representation(trunk, x, settings)
-    return (
-        {method: stored_maps(found, channels, dtype) for method, found in maps.items()},
-        None if representation is None else stored_representation(representation, most_values),
-    )
+    form = Form(channels, dtype, most_values)
+    return computed(trunk, x, settings, need_representation=most_values is not None, form=form)
 
 
 def check_storage(channels: str, dtype: str) -> None:

@@ -69,7 +69,8 @@ class Architecture:
     """A graph whose weights are fed.
 
     Attributes:
-        graph_def: without the nodes of the weights; nodes are named by their place, so that scopes do not matter.
+        graph_def: without the nodes of the weights; nodes are named by the place of their names among all, so that
+            scopes do not matter.
         input, output: node names.
         input_shape: height, width and channels of the fed tensor.
         weights: names of the missing nodes and their shapes, in the order in which weights are given.
@@ -97,11 +98,12 @@ def architecture(
 
     ``input``, ``output``: node names; ``shape``: height, width and channels.
     """
-    order = g.ordered(light)
-    names = {node.name: f"{place}_{node.op}" for place, node in enumerate(order)}
+    ops = {node.name: node.op for node in light.node}
+    # TensorFlow's optimiser adds in the order of names and nodes: both stay as they are, or sums round otherwise.
+    names = {name: f"n{place:06d}_{ops[name]}" for place, name in enumerate(sorted(ops))}
     bare = g.GraphDef(versions=light.versions)
     taken = []
-    for node in order:
+    for node in light.node:
         if node.name in weights:
             taken.append(node.name)
             continue
