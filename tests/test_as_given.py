@@ -28,6 +28,7 @@ SMALL = {
 }
 SIDE = {
     **dict.fromkeys(("inception_v3", "inception_resnet_v2"), 75),
+    "nazeri": 128,  # smaller ones leave one position, which its instance norm makes constant
     **dict.fromkeys(("vgg_16", "vgg_19"), 224),  # their first dense layer takes no other
 }
 

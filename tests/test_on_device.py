@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfattr.attribution import on_device, storage
+from tfattr.attribution import (
+    AttributionSettings,
+    attributions,
+    attributions_and_representation,
+    on_device,
+    storage,
+)
+from tfattr.trunk import Preprocessing, Trunk
 
 
 def hard_maps() -> np.ndarray:
@@ -50,3 +57,57 @@ def test_representations_are_those_of_the_host(shape, most, xla):
     found = np.asarray(compute(tf.constant(y)))
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def trunk(tmp_path_factory) -> Trunk:
+    path = tmp_path_factory.mktemp("net") / "net.pb"
+    random = np.random.default_rng(2)
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [None, 12, 10, 3], name="x")
+        weights = random.normal(0, 0.4, (3, 3, 3, 6)).astype(np.float32)
+        tf.nn.elu(tf.nn.conv2d(x, weights, 1, "SAME"), name="y")
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return Trunk.from_frozen_graph(path, input="x:0", output="y:0", preprocessing=Preprocessing((12, 10)))
+
+
+METHODS = (
+    "grad_input",
+    "elrp_native",
+    "saliency",
+    "elrp_deepexplain",
+    "gradient_norm",
+    "integrated_gradients",
+)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize("methods", [METHODS, METHODS[:1], METHODS[1:2], METHODS[-1:]])
+@pytest.mark.parametrize("channels", storage.CHANNELS)
+def test_what_a_run_stores_is_the_maps_reduced_by_numpy(trunk, methods, channels, count):
+    settings = AttributionSettings(methods)
+    x = np.random.default_rng(3).uniform(0, 255, (count, 12, 10, 3)).astype(np.float32)
+    whole, y = attributions_and_representation(trunk, x, settings)
+    found, stored_y = storage.attributions_for_storage(trunk, x, settings, channels=channels, most_values=200)
+    assert tuple(found) == methods
+    for method in methods:
+        expected = storage.stored_maps(whole[method], channels)
+        assert found[method].stored.shape == expected.stored.shape
+        assert found[method].stored.dtype == np.float16
+        np.testing.assert_allclose(found[method].stored, expected.stored, atol=1e-3)
+        np.testing.assert_allclose(found[method].scale, expected.scale, rtol=1e-5)
+        np.testing.assert_allclose(found[method].norm, expected.norm, rtol=1e-5)
+        np.testing.assert_array_equal(found[method].finite, expected.finite)
+    np.testing.assert_allclose(stored_y, storage.stored_representation(y, 200), rtol=1e-5, atol=1e-5)
+    assert attributions(trunk, x, settings).keys() == whole.keys()
+
+
+def test_without_maps_the_representation_is_stored_all_the_same(trunk):
+    x = np.random.default_rng(3).uniform(0, 255, (2, 12, 10, 3)).astype(np.float32)
+    maps, y = storage.attributions_for_storage(trunk, x, None, most_values=200)
+    assert maps == {}
+    np.testing.assert_allclose(y, storage.stored_representation(np.asarray(trunk(x)), 200), rtol=1e-6)
+    assert (
+        storage.attributions_for_storage(trunk, x, AttributionSettings(("saliency",)), most_values=None)[1]
+        is None
+    )
