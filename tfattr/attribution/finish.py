@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfattr.attribution import gradients, on_device, storage
 from tfattr.attribution.storage import StoredMaps
+from tfattr.trunk.architecture import visible
 
 FIRST_ORDER = ("saliency", "grad_input", "gradient_norm")
 
@@ -32,7 +33,8 @@ class Form:
         return maps if self.channels is None else on_device.stored_maps(maps, self.channels, self.dtype)
 
     def representation(self, y: tf.Tensor) -> tf.Tensor:
-        """Float32 ``[N, ...]`` as it leaves."""
+        """Float32 ``[N, ...]``, as ``forward`` gave it, as it leaves."""
+        y = visible(y)
         return y if self.most is None else on_device.stored_representation(y, self.most)
 
     def on_host(self, maps: np.ndarray) -> Any:

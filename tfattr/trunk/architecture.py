@@ -138,6 +138,17 @@ def changed(net: Architecture, change: Callable[[g.GraphDef], tuple[g.GraphDef, 
     return dataclasses.replace(net, graph_def=bare, output=output, key=key)
 
 
+def visible(y: tf.Tensor) -> tf.Tensor:
+    """A representation with the NaNs that its last activation takes: fused with what is before it, a Relu gives 0 for them.
+
+    ``y``: what ``forward`` gave, in the graph that is being built.
+    """
+    if y.op.type not in ("Relu", "Relu6"):
+        return y
+    before = y.op.inputs[0]
+    return tf.where(tf.math.is_nan(before), before, y)
+
+
 class _Slot:
     """A function that is compiled by whoever asks for it first; others wait."""
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.records.whole import whole_file
 from tfattr.trunk import graph as g
-from tfattr.trunk.architecture import Architecture, Passes, architecture, compiled, lift
+from tfattr.trunk.architecture import Architecture, Passes, architecture, compiled, lift, visible
 from tfattr.trunk.assemble import Plain, check_plain, folded
 from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.loaders import open_trunk
@@ -125,7 +125,7 @@ class Trunk:
 
         A ``tf.GradientTape`` goes through it, in eager mode and inside ``tf.function``.
         """
-        return self.compiled(("forward",), lambda forward, x: forward(x))
+        return self.compiled(("forward",), lambda forward, x: visible(forward(x)))
 
     def __call__(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
         """The representation of a batch: float32 ``[N, H, W, C]`` in the fed frame to ``[N, ...]``.
