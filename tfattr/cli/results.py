@@ -149,10 +149,10 @@ _TRUTH = click.option(
     "--rivals/--no-rivals",
     default=True,
     show_default=True,
-    help="Also RSA, SVCCA, CKA, DDS, DEPARA, controls.",
+    help="Also recommended, predictivity, RSA, SVCCA, CKA, DDS, DEPARA, controls.",
 )
 @click.option(
-    "--draws", type=click.IntRange(min=0), default=1000, show_default=True, help="Bootstrap draws of images."
+    "--draws", type=click.IntRange(min=0), default=200, show_default=True, help="Bootstrap draws of images."
 )
 @click.option(
     "--probe",

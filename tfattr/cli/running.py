@@ -258,6 +258,8 @@ def _print_study(study: Any, evaluation: Any, methods: Sequence[str]) -> None:
     )
     click.echo(f"pictures: {study.path / 'figures'}")
     click.echo(f"report:   {study.path / 'report.html'}")
+    if evaluation is not None and evaluation.belief():
+        click.echo(f"\n{evaluation.belief()}")
     for one in study.runs:
         manifest = RunManifest.load(study.folder(one))
         raise_if_incomplete(manifest, manifest.names, methods)

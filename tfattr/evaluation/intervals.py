@@ -22,11 +22,14 @@ class Intervals:
         precision: float64 ``[2, C]``, lower and upper ends at K = 1 .. C.
         spearman: float64 ``[2]``, of the mean over targets.
         draws: how many resamples they are from.
+        means: the mean Spearman correlation of each resample, float64 ``[draws]``: rankings on the same resamples can
+            be compared draw by draw.
     """
 
     precision: np.ndarray
     spearman: np.ndarray
     draws: int
+    means: np.ndarray
 
 
 def resamples(images: int, draws: int, seed: int = 0) -> np.ndarray:
@@ -65,7 +68,7 @@ def score_intervals(
         values = values[np.isfinite(values)]  # a row of ties has no rank correlation
         spearman.append(values.mean() if values.size else np.nan)
     ends = np.percentile(precision, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
-    return Intervals(ends, np.array(interval(spearman)), len(precision))
+    return Intervals(ends, np.array(interval(spearman)), len(precision), np.array(spearman))
 
 
 def _standard(ranks: np.ndarray) -> np.ndarray:

@@ -18,7 +18,16 @@ from tqdm.auto import tqdm
 
 from tfattr.affinity import ImageCosines, load_authors_layout, similarity_tree
 from tfattr.errors import ProbeError, SettingsError
-from tfattr.evaluation import Judged, Ranking, Truth, find_truth, judge_rankings, read_truth, resamples
+from tfattr.evaluation import (
+    Judged,
+    Ranking,
+    Truth,
+    find_truth,
+    interval,
+    judge_rankings,
+    read_truth,
+    resamples,
+)
 from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
 from tfattr.evaluation.literature import mean_spearman, read_transfer
 from tfattr.figures import save_figure
@@ -44,7 +53,7 @@ EVALUATION_NAME = "evaluation.json"
 PROBES = ("taskonomy", "coco", "indoor")  # of the authors' figures
 COLUMNS = (
     "ranking", "kind", "P@1", "P@5", "R@5", "p_chance", "p_relabelling", "spearman", "kendall",
-    "spearman_affinity_17", "spearman_win_rate_17",
+    "spearman_affinity_17", "spearman_win_rate_17", "behind",
 )  # fmt: skip
 
 
@@ -88,7 +97,7 @@ class Evaluation:
             "candidates": first.candidates,
             "relevant": first.relevant,
             "images": self.images,
-            "rows": [one.row() for one in self.judged],
+            "rows": self.rows(),
             "spearman_per_target": per_target("spearman"),
             "kendall_per_target": per_target("kendall"),
             "verdicts": self.verdicts,
@@ -99,7 +108,59 @@ class Evaluation:
         """The rows as a DataFrame, a ranking a row, columns as in ``evaluation.csv``."""
         import pandas
 
-        return pandas.DataFrame([one.row() for one in self.judged]).set_index("ranking")
+        return pandas.DataFrame(self.rows()).set_index("ranking")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a ranking; ``behind`` is the recommended ranking's Spearman less its own, with its 95 % interval.
+
+        The interval is over the same resamples for both, so that it may exclude 0 where their own intervals overlap.
+        """
+        rows, best = [one.row() for one in self.judged], self._named(RECOMMENDED)
+        for one, row in zip(self.judged, rows):
+            row["behind"] = row["behind_interval"] = None
+            if best is None or one is best:
+                continue
+            mine, its = np.nanmean(best.scores.spearman), row["spearman"]
+            row["behind"] = None if its is None else float(mine - its)
+            pair = best.intervals, one.intervals
+            if all(pair) and pair[0].draws == pair[1].draws:
+                ends = interval(pair[0].means - pair[1].means)
+                row["behind_interval"] = list(ends) if np.isfinite(ends).all() else None
+        return rows
+
+    def belief(self) -> str:
+        """What a user should believe, in one sentence made of the numbers; "" where nothing is recommended."""
+        rows = {row["ranking"]: row for row in self.rows()}
+        own, paper = rows.get(RECOMMENDED), rows.get("grad_input")
+        rivals = [row for row in rows.values() if row["kind"] == "rival" and row["spearman"] is not None]
+        if own is None or own["spearman"] is None or not rivals:
+            return ""
+        best, chance = max(rivals, key=lambda row: row["spearman"]), self.judged[0].scores
+        ends = best["behind_interval"]
+        kind = (
+            "about as far as"
+            if not ends or ends[0] <= 0 <= ends[1]
+            else "more than"
+            if ends[0] > 0
+            else "less than"
+        )
+        text = (
+            f"What to believe: order sources by `recommended` (mean Spearman {own['spearman']:.2f}, P@5 {own['P@5']:.2f}), "
+            f"{kind} by {best['ranking']}, the best baseline ({best['spearman']:.2f}, {best['P@5']:.2f}; difference "
+            f"{best['behind']:+.3f}"
+            + (f", 95 % over images {ends[0]:+.3f} to {ends[1]:+.3f}" if ends else "")
+            + ")"
+        )
+        if paper is not None and paper["spearman"] is not None:
+            text += (
+                f"; the paper's gradient * input says little of transfer here ({paper['spearman']:.2f}, {paper['P@5']:.2f})"
+                if paper["spearman"] < 0.5 * own["spearman"]
+                else f"; the paper's gradient * input reaches {paper['spearman']:.2f}, {paper['P@5']:.2f}"
+            )
+        return f"{text}; a random order has 0, {chance.relevant / chance.candidates:.2f}."
+
+    def _named(self, name: str) -> Judged | None:
+        return next((one for one in self.judged if one.ranking.name == name), None)
 
     def table(self) -> str:
         """The rows as text, best P@5 first within a kind, with the random expectation below."""
@@ -107,13 +168,18 @@ class Evaluation:
         width = max(24, *(len(one.ranking.name) for one in self.judged))
         lines = [
             f"{'':{width}s} {'kind':8s}   P@1  P@5=R@5   (95 %)       Spearman  (95 %)       p rand.  p relab."
+            "   recommended less it (95 %)"
         ]
-        for one in self.judged:
-            row = one.row()
+        for row in self.rows():
             lines.append(
                 f"{row['ranking']:{width}s} {row['kind']:8s} {row['P@1']:5.3f}  {row['P@5']:5.3f} "
                 f"{_ends(row['P@5_interval'])}   {_three(row['spearman'])}  {_ends(row['spearman_interval'])}"
                 f"  {row['p_chance']:8.1e} {row['p_relabelling']:8.4f}"
+                + (
+                    ""
+                    if row["behind"] is None
+                    else f"   {row['behind']:6.3f} {_ends(row['behind_interval'])}".rstrip()
+                )
             )
         chance = first.relevant / first.candidates
         lines.append(f"{'random (expected)':{width}s} {'':8s} {chance:5.3f}  {chance:5.3f}")

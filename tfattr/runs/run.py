@@ -212,7 +212,7 @@ class Run:
         self._reread()
         return self
 
-    def evaluate(self, truth: str | None = None, rivals: bool = True, draws: int = 1000) -> Evaluation:
+    def evaluate(self, truth: str | None = None, rivals: bool = True, draws: int = 200) -> Evaluation:
         """Judge the affinities, and the rivals, by measured transfer: ``.table()``, ``.to_dataframe()``.
 
         Args:
