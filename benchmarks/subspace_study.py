@@ -16,7 +16,7 @@ The protocol, written down before any candidate was scored here:
   2   around the winner: singular values cut off at 1e-3 (the base), 1e-2, .1 of the largest; a ridge of .01, .1, 1 of the
       mean square on them.
   3   images weighted: by the inverse of their mean affinity, or its spread over pairs of models.
-  4   parts: 4 of the 8 channels; random +-1 mixtures of all 2,048 units, 4, 8, 16; channels of the spatial codes and 8
+  4   parts (of the winners of both kinds of map): 4 of the 8 channels; random +-1 mixtures of all 2,048 units, 4, 8, 16; channels of the spatial codes and 8
       mixtures of the flat ones (what --target channels does); every second model with 4 channels (other widths).
   5   the sum of the ranks by the winner from gradient * input and by the winner from gradient norm.
   Judged is the winner of step 1 (a package has it as a default; steps 2 to 5 say what changes it), and beside it what
@@ -168,7 +168,8 @@ def _form(maps: np.ndarray, grid: int, form: str) -> np.ndarray:
 def compare(found: list[tuple], by: str, cutoff: float = CUTOFF, ridge: float = 0.0) -> np.ndarray:
     """From the :meth:`Probe.spectra`."""
     whole = [strengths[..., None] * rows for strengths, rows in found]
-    whole = [one / np.linalg.norm(one, axis=(1, 2), keepdims=True) for one in whole]
+    with np.errstate(invalid="ignore"):  # an image on which all of a model's maps are zero
+        whole = [one / np.linalg.norm(one, axis=(1, 2), keepdims=True) for one in whole]
     spans = []
     for strengths, rows in found:
         shrunk = strengths**2 / (strengths**2 + ridge * (strengths**2).mean(axis=-1, keepdims=True))
@@ -190,10 +191,20 @@ def summed(maps: list[np.ndarray]) -> np.ndarray:
     return rows @ rows.transpose(0, 2, 1)
 
 
+def mean(images: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Mean over images; a pair counts where both models' maps are not zero, as in tfattr's affinity."""
+    known = np.isfinite(images)
+    weights = np.ones(len(images)) if weights is None else weights
+    return np.tensordot(weights, np.where(known, images, 0), 1) / np.tensordot(weights, known, 1)
+
+
 def weighted(images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     off = images[:, ~np.eye(images.shape[1], dtype=bool)]
-    for name, weights in (("by inverse mean", 1 / off.mean(axis=1)), ("by spread", off.std(axis=1))):
-        yield name, np.tensordot(weights / weights.sum(), images, 1)
+    for name, weights in (
+        ("by inverse mean", 1 / np.nanmean(off, axis=1)),
+        ("by spread", np.nanstd(off, axis=1)),
+    ):
+        yield name, mean(images, weights)
 
 
 def ranks(matrix: np.ndarray) -> np.ndarray:
@@ -238,7 +249,7 @@ def search(probes: list[Probe], truth: Truth) -> tuple[Search, tuple, dict[str, 
     for kind in MAPS:
         found.add(
             f"0 sum, {NAMES[kind]}, grid 32",
-            lambda probe, kind=kind: summed(probe.maps(kind, 32, "plain")).mean(0),
+            lambda probe, kind=kind: mean(summed(probe.maps(kind, 32, "plain"))),
         )
     for label, (name, options) in MEASURES.items():
         if name != "depara_edges":
@@ -247,7 +258,7 @@ def search(probes: list[Probe], truth: Truth) -> tuple[Search, tuple, dict[str, 
     for by, kind, grid, form in family:
         found.add(
             base_name(kind, grid, form, by),
-            lambda probe, by=by, one=(kind, grid, form): compare(probe.spectra(*one), by).mean(0),
+            lambda probe, by=by, one=(kind, grid, form): mean(compare(probe.spectra(*one), by)),
         )
     named = {base_name(kind, grid, form, by): (kind, grid, form, by) for by, kind, grid, form in family}
     kind, grid, form, by = winner = named[found.best("1")]
@@ -259,12 +270,12 @@ def search(probes: list[Probe], truth: Truth) -> tuple[Search, tuple, dict[str, 
     for cutoff in (1e-2, 0.1):
         found.add(
             f"2 cut-off {cutoff}",
-            lambda probe, c=cutoff: compare(probe.spectra(kind, grid, form), by, c).mean(0),
+            lambda probe, c=cutoff: mean(compare(probe.spectra(kind, grid, form), by, c)),
         )
     for ridge in (0.01, 0.1, 1.0):
         found.add(
             f"2 ridge {ridge}",
-            lambda probe, r=ridge: compare(probe.spectra(kind, grid, form), by, ridge=r).mean(0),
+            lambda probe, r=ridge: mean(compare(probe.spectra(kind, grid, form), by, ridge=r)),
         )
     for name in ("by inverse mean", "by spread"):
         found.add(
@@ -272,15 +283,19 @@ def search(probes: list[Probe], truth: Truth) -> tuple[Search, tuple, dict[str, 
             lambda probe, n=name: dict(weighted(compare(probe.spectra(kind, grid, form), by)))[n],
         )
     for parts in ("channels 4", "mixtures 4", "mixtures 8", "mixtures 16", "as implemented", "other widths"):
+        found.add(f"4 {parts}", lambda probe, p=parts: mean(compare(probe.spectra(kind, grid, form, p), by)))
+    other, side, shape, _ = winners["gi"]
+    for parts in ("mixtures 4", "mixtures 8", "mixtures 16"):
         found.add(
-            f"4 {parts}", lambda probe, p=parts: compare(probe.spectra(kind, grid, form, p), by).mean(0)
+            f"4 {parts}, {NAMES[other]}, explained",
+            lambda probe, p=parts: mean(compare(probe.spectra(other, side, shape, p), "explained")),
         )
     found.add("5 ranks of both maps", lambda probe: both(probe, winners))
     return found, winner, winners
 
 
 def both(probe: Probe, winners: dict[str, tuple]) -> np.ndarray:
-    return sum(ranks(compare(probe.spectra(*winners[kind][:3]), winners[kind][3]).mean(0)) for kind in MAPS)
+    return sum(ranks(mean(compare(probe.spectra(*winners[kind][:3]), winners[kind][3]))) for kind in MAPS)
 
 
 def rival(probe: Probe, name: str, options: dict, rows: np.ndarray | None = None) -> np.ndarray:
@@ -304,13 +319,15 @@ def verdict(probe: Probe, held_out: Truth, winner: tuple, winners: dict[str, tup
         probe.spectra(kind, grid, form, "as implemented"), by
     )
     images["winner, 8 mixtures of all units"] = compare(probe.spectra(kind, grid, form, "mixtures 8"), by)
+    images["explained, gradient * input, grid 16, 8 mixtures of all units"] = compare(
+        probe.spectra("gi", 16, "plain", "mixtures 8"), "explained"
+    )
     images["the paper's: sum, gradient * input, grid 32"] = summed(probe.maps("gi", 32, "plain"))
     own = next(iter(images))
     found = {}
     for name, one in images.items():
         weights = np.concatenate([np.ones((1, len(one)), int), resamples(len(one), draws)])
-        matrices = np.tensordot(weights / weights.sum(axis=1, keepdims=True), one, 1)
-        found[name] = per_target(matrices, held_out)
+        found[name] = per_target(np.stack([mean(one, row) for row in weights]), held_out)
     found["ranks of both maps"] = per_target(both(probe, winners)[None], held_out)
     for label, (name, options) in MEASURES.items():
         if name != "depara_edges":
@@ -333,7 +350,7 @@ def verdict(probe: Probe, held_out: Truth, winner: tuple, winners: dict[str, tup
         for size in [size for size in SIZES if size <= len(images[name])]:
             count = len(images[name])
             chosen = [random.permutation(count)[:size] for _ in range(50 if size < count else 1)]
-            values = per_target(np.stack([images[name][some].mean(0) for some in chosen]), held_out)[0].mean(
+            values = per_target(np.stack([mean(images[name][some]) for some in chosen]), held_out)[0].mean(
                 axis=1
             )
             cells.append(
@@ -350,8 +367,8 @@ def repeats(folder: Path, winner: tuple) -> None:
     for name in (*CHOICE, VERDICT):
         probe = Probe(folder, name, models)
         made = [
-            compare(probe.spectra(kind, grid, form), by).mean(0),
-            summed(probe.maps("gi", 32, "plain")).mean(0),
+            mean(compare(probe.spectra(kind, grid, form), by)),
+            mean(summed(probe.maps("gi", 32, "plain"))),
         ]
         cells = []
         for repeat, kin in REPEATS.items():

@@ -31,6 +31,15 @@ class DroppedMap(NamedTuple):
     reason: str
 
 
+class Comparison(NamedTuple):
+    """One image's comparisons: float64 ``[M, M]``, NaN of maps left out; positions of the others; the maps left out."""
+
+    image: str
+    values: np.ndarray
+    usable: list[int]
+    dropped: list[DroppedMap]
+
+
 @dataclass
 class AffinityState:
     """Sums of per-image comparisons between models by a measure, and how many images each sum has.
@@ -110,32 +119,42 @@ class AffinityState:
             RecordsError: not one map for each model.
             SettingsError: a shape that cannot be compared.
         """
+        return self.add(self.compare(maps, image))
+
+    def compare(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> Comparison:
+        """The part of :meth:`update` that takes time; threads may call it at once when the grid is settled."""
         if len(maps) != len(self.models):
             raise RecordsError(
                 f"image {image} has {len(maps)} maps, expected one for each of {len(self.models)}"
             )
-        contributions, usable = [], []
+        contributions, usable, dropped = [], [], []
         for position, rows in enumerate(self._rows(maps, image)):
             peak = _peak(rows)
             contribution = self.measure.contribution(rows) if np.isfinite(peak) and peak > 0 else None
             if contribution is None:
                 reason = "zero" if peak == 0 else "constant" if np.isfinite(peak) else "not finite"
-                self.dropped.append(DroppedMap(self.models[position], image, reason))
+                dropped.append(DroppedMap(self.models[position], image, reason))
             else:
                 contributions.append(contribution)
                 usable.append(position)
-        pairs = np.ix_(usable, usable)
-        self.images += 1
-        compared = np.full((len(self.models), len(self.models)), np.nan)
+        values = np.full((len(self.models), len(self.models)), np.nan)
         if usable:
-            compared[pairs] = self.measure.compare(contributions)
-            compared[usable, usable] = 1.0
-            self.total[pairs] += np.rint(compared[pairs] * _UNIT).astype(np.int64)
+            values[np.ix_(usable, usable)] = self.measure.compare(contributions)
+            values[usable, usable] = 1.0
+        return Comparison(image, values, usable, dropped)
+
+    def add(self, comparison: Comparison) -> AffinityState:
+        """Adds what :meth:`compare` made of an image; returns the state itself."""
+        image, values, usable, dropped = comparison
+        self.images += 1
+        self.dropped += dropped
+        if usable:
+            pairs = np.ix_(usable, usable)
+            self.total[pairs] += np.rint(values[pairs] * _UNIT).astype(np.int64)
             self.counts[pairs] += 1
         if self.kept is not None:
-            self.kept[image] = compared[pair_indices(len(self.models), self.measure.symmetric)].astype(
-                np.float32
-            )
+            pairs = pair_indices(len(self.models), self.measure.symmetric)
+            self.kept[image] = values[pairs].astype(np.float32)
         return self
 
     def merge(self, other: AffinityState) -> AffinityState:

@@ -1,14 +1,14 @@
-"""Affinity from records: the shards of all models read in lockstep, one image at a time, while the last is computed."""
+"""Affinity from records: the shards of all models read in lockstep, one image at a time, while two are compared."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import zip_longest
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import islice, zip_longest
 from pathlib import Path
-from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -17,8 +17,7 @@ from tfattr.affinity.state import AffinityState
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.records import expected_origin, find_shards, parse_shard_name
 
-T = TypeVar("T")
-_AHEAD = 2  # images read while one is computed
+_COMPARING = 2  # threads, each with an image
 
 
 def affinity_from_records(
@@ -86,28 +85,39 @@ def fill_states(
         for each in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins)
     )
     seen = 0
-    # A second thread reads. Threads of the matrix products beside it would only get in its way.
-    with threadpool_limits(1, "blas"):
-        for image, maps in _read_ahead(images, _AHEAD):
-            for state in states:
-                state.update(maps, image)
-            seen += 1
-            if progress is not None:
-                progress(1)
+    for _ in _compared(states, images):
+        seen += 1
+        if progress is not None:
+            progress(1)
     if shards is None and ids is not None and seen != len(ids):
         raise RecordsError(
             f"{directories[first]}: holds {seen} maps, expected {len(ids)}; run `tfattr attribute` again"
         )
 
 
-def _read_ahead(items: Iterable[T], count: int) -> Iterator[T]:
-    """Yields ``items``; a thread makes up to ``count`` of them before they are asked for."""
-    iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, iterator, end) for _ in range(count))
-        while (item := waiting.popleft().result()) is not end:
-            waiting.append(pool.submit(next, iterator, end))
-            yield item
+def _compared(states: Sequence[AffinityState], images: Iterator[tuple[str, list]]) -> Iterator[str]:
+    """Adds every image to every state, in order; yields its id. This thread reads while two others compare."""
+    with ExitStack() as stack:
+        # Threads of the matrix products beside ours would only get in their way.
+        stack.enter_context(threadpool_limits(1, "blas"))
+        for image, maps in islice(images, 1):  # it settles the grid
+            for state in states:
+                state.update(maps, image)
+            yield image
+        pool = stack.enter_context(ThreadPoolExecutor(_COMPARING))
+        waiting: deque[tuple[str, list[Future]]] = deque()
+        for image, maps in images:
+            waiting.append((image, [pool.submit(state.compare, maps, image) for state in states]))
+            if len(waiting) > _COMPARING:
+                yield _added(states, *waiting.popleft())
+        while waiting:
+            yield _added(states, *waiting.popleft())
+
+
+def _added(states: Sequence[AffinityState], image: str, futures: Sequence[Future]) -> str:
+    for state, future in zip(states, futures):
+        state.add(future.result())
+    return image
 
 
 def _lockstep(
