@@ -41,7 +41,7 @@ def fit(photo: np.ndarray, size: Size, crop: str, kernel: str, antialias: bool =
     if photo.shape[:2] == size:
         return _scaled(photo, kernel)
     if crop == "short_side":
-        whole = _around(photo.shape[:2], size)
+        whole = _around((photo.shape[0], photo.shape[1]), size)
         top, left = (whole[0] - size[0]) // 2, (whole[1] - size[1]) // 2
         return _resize(photo, whole, kernel, antialias, (top, left, *size))
     if crop == "square":
@@ -112,14 +112,12 @@ def _resize(
     if photo.shape[:2] == size:
         return _scaled(photo[top : top + height, left : left + width], kernel)
     if kernel in _PILLOW and (antialias or kernel != "bilinear"):
-        down, across = photo.shape[0] / size[0], photo.shape[1] / size[1]
-        right, bottom = (
-            min((left + width) * across, photo.shape[1]),
-            min((top + height) * down, photo.shape[0]),
-        )
-        box = (left * across, top * down, right, bottom)
+        high, wide = photo.shape[0] / size[0], photo.shape[1] / size[1]  # of one new pixel, in old ones
+        right = min((left + width) * wide, photo.shape[1])
+        bottom = min((top + height) * high, photo.shape[0])
+        box = (left * wide, top * high, right, bottom)
         resized = Image.fromarray(photo).resize((width, height), _PILLOW[kernel], box)
-        return _unit(np.array(resized, np.float32))
+        return np.asarray(resized, np.float32) / 255.0
     rows = _taps(photo.shape[0], size[0], kernel, range(top, top + height))
     columns = _taps(photo.shape[1], size[1], kernel, range(left, left + width))
     image = np.zeros((height, width, photo.shape[2]))
