@@ -149,7 +149,7 @@ class _Planner:
         if node.op not in _HANDLERS:
             raise UnsupportedOpError(
                 f"operation {node.op} (node {name!r}) has no rule in the iNNvestigate engine; "
-                'engine="native" takes any differentiable operation.'
+                'engine="native" (the same rule) and engine="deepexplain" take any differentiable operation.'
             )
         if node.op in _MANY_OUTPUTS:
             return shaping.move(view, name, split(tensor)[1])
