@@ -89,3 +89,15 @@ def test_a_card_is_described(monkeypatch):
     assert (found["cuda"], found["cudnn"]) == ("12.5.1", "9")
     details["compute_capability"] = (7, 5)
     assert describe_device(tf32=True)["precision"] == "float32"
+
+
+def test_a_scope_that_allows_tf32_allows_it_to_those_within():
+    enabled = tf.config.experimental.tensor_float_32_execution_enabled
+    before = enabled()
+    with float32_only(tf32=True):
+        with float32_only():
+            assert enabled() == before
+        assert enabled() == before
+    with float32_only():
+        assert not enabled()
+    assert enabled() == before

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfattr.attribution.storage import StoredMaps, check_storage, stored_maps
 from tfattr.errors import RecordsError
-from tfattr.records.example import MapRecord, decode, encode, records_of
+from tfattr.records.example import Encoder, MapRecord, decode, records_of
 from tfattr.records.layout import ShardLayout, find_shards
 from tfattr.records.manifest import expected_origin
 from tfattr.records.whole import whole_file
@@ -60,7 +60,7 @@ class ShardWriter:
         self._span = layout.span(shard)
         self._ids = ids
         self._storage = {"channels": channels, "dtype": dtype}
-        self._origin = origin
+        self._origin, self._encode = origin, Encoder()
         self._next = self._span.start
 
     def __enter__(self) -> ShardWriter:
@@ -83,7 +83,7 @@ class ShardWriter:
         ids = self._ids[self._next : self._next + count]
         try:
             for record in records_of(maps, ids, self._next, self._origin):
-                self._writer.write(encode(record))
+                self._writer.write(self._encode(record))
         except tf.errors.OpError as error:
             raise self._refused(error) from error
         self._next += count

@@ -61,7 +61,8 @@ class LocalRunner:
 
     def __init__(self, plan: Plan, survey: ProbeSurvey, bar: tqdm) -> None:
         self._plan, self._bar = plan, bar
-        self._feed, self._behind = Feed(survey.images), Behind()
+        # One model alone would keep its images for nobody.
+        self._feed, self._behind = Feed(survey.images, shared=plan.models > 1), Behind()
 
     def __enter__(self) -> LocalRunner:
         self._feed.__enter__()
@@ -182,7 +183,9 @@ def attribute_zoo(
     if any(image.exif == "stored" for image in survey.images):
         settings["exif"] = "stored"
     wanted = RunManifest.make([], survey, settings, _described(models, source))
-    plan = Plan(out, ids, attribution, records, representations, batch_size, wanted.digest, strict, tf32)
+    plan = Plan(
+        out, ids, attribution, records, representations, batch_size, wanted.digest, strict, tf32, len(models)
+    )
     bar = tqdm(
         total=len(models) * len(ids), unit="image", disable=not progress, dynamic_ncols=True, smoothing=0.1
     )

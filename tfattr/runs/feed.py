@@ -150,9 +150,8 @@ class Feed:
                     return
             except OSError as error:
                 self._give_up(error)
-        batch[...] = preprocessing(
-            [read_photo(self.images[index].path, exif=self.images[index].exif) for index in chunk]
-        )
+        photos = [read_photo(self.images[index].path, exif=self.images[index].exif) for index in chunk]
+        preprocessing(photos, out=batch)
         if kept is not None and self._room >= 0:
             try:
                 kept.write(chunk, batch)

@@ -67,6 +67,7 @@ class Plan:
             into the mark of every record.
         strict: a method that fails for a model ends the run instead of being left out.
         tf32: leave it to TensorFlow to multiply float32 as TF32, see :func:`tfattr.precision.float32_only`.
+        models: how many the run has.
     """
 
     out: Path
@@ -78,6 +79,7 @@ class Plan:
     run: str = ""
     strict: bool = False
     tf32: bool = False
+    models: int = 2
 
     @property
     def layout(self) -> ShardLayout:

@@ -148,12 +148,15 @@ class Preprocessing:
         if self.scale != 1.0:
             values *= np.float32(self.scale)
 
-    def __call__(self, photos: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
+    def __call__(
+        self, photos: np.ndarray | Iterable[np.ndarray], out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Photographs in the fed frame.
 
         Args:
             photos: uint8 RGB, ``[N, h, w, 3]`` or a sequence of ``[h, w, 3]`` arrays of any sizes (``bands`` channels
                 where ``color`` is raw).
+            out: float32 ``[N, H, W, C]`` that is filled and returned; a new array if None.
 
         Returns:
             float32 ``[N, H, W, C]``.
@@ -162,7 +165,7 @@ class Preprocessing:
             SettingsError: a photograph is not uint8 with three channels.
         """
         photos = [np.asarray(photo) for photo in photos]
-        batch = np.empty((len(photos), *self.size, self.channels), np.float32)
+        batch = np.empty((len(photos), *self.size, self.channels), np.float32) if out is None else out
         for row, photo in zip(batch, photos):
             row[...] = self._one(photo)
         return batch
