@@ -176,7 +176,7 @@ def test_native_feeding_is_the_projects_own(item: Entry, size) -> None:
     wanted = NATIVE[item.family](photo, frame.size)
     assert wanted.shape == (*frame.size, 3)
     span = frame.bounds[1] - frame.bounds[0]
-    np.testing.assert_allclose(frame([photo])[0], wanted, rtol=0, atol=5e-7 * span)
+    np.testing.assert_allclose(frame([photo])[0], wanted, rtol=0, atol=2.5e-7 * span)
 
 
 FRAMES = {item.preprocessing(feeding): None for item in entries() for feeding in ("square", "native")}
