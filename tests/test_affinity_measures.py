@@ -68,8 +68,9 @@ def subspace(a, b):
 
 
 def explained(a, b):
-    """1 less the residual of least squares: the target's maps fitted by the source's."""
-    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    """1 less the residual of least squares: the target's maps fitted by the source's, both centred."""
+    a, b = (one.reshape(-1, one.shape[-1]) for one in (a, b))
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     residual = a - b @ np.linalg.lstsq(b, a, rcond=None)[0]
     return 1 - (residual**2).sum() / (a**2).sum()
 
@@ -137,7 +138,7 @@ def test_any_split_gives_the_same_bits(measure):
         whole.merge(state_of(arrays[:1], "cosine"))
 
 
-@pytest.mark.parametrize("measure", ["pearson", "spearman"])
+@pytest.mark.parametrize("measure", ["pearson", "spearman", "explained"])
 def test_constant_maps_have_no_correlation(measure):
     maps = [parts()[0, 0], np.full((6, 6), 0.25, np.float16), parts()[0, 2]]
     state = AffinityState.empty(("a", "flat", "c"), measure=measure).update(maps, "x")

@@ -131,7 +131,11 @@ def test_spans_of_all_channels_do_not_depend_on_the_basis(spatial, images):
     turned = trunk_of(
         tf.keras.Model(model.input, tf.keras.layers.Lambda(lambda y: tf.tensordot(y, turn, 1))(model.output))
     )
-    for target, measure, low, high in (("sum", "cosine", -1, 0.9), ("channels", "subspace", 0.9999, 1.0001)):
+    for target, measure, low, high in (
+        ("sum", "cosine", -1, 0.9),
+        ("channels", "subspace", 0.9999, 1.0001),
+        ("channels", "explained", 0.9999, 1.0001),
+    ):
         maps = [attribute(one, images, "grad_input", target=target) for one in (trunk, turned)]
         state = AffinityState.empty(("a", "b"), measure=measure)
         for number in range(len(images)):
@@ -153,7 +157,8 @@ def test_what_is_stored(spatial, images):
     settings = AttributionSettings(target="channels:3")
     maps, code = attributions_for_storage(trunk, images, settings)
     for method, found in maps.items():
-        assert found.stored.shape == (3, 16, 16, 3)
+        side = {"grad_input": 16, "gradient_norm": 8}[method]
+        assert found.stored.shape == (3, side, side, 3)
         assert found.stored.dtype == np.float16
         raw = attribute(trunk, images, method, target="channels:3")
         np.testing.assert_allclose(

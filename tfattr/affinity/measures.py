@@ -106,13 +106,19 @@ class Subspace:
 class Explained:
     """``|A Qb'|^2 / |A|^2``: the share of the target's K maps A ``[K, P]`` that lies in the span of the source's.
 
-    Not symmetric: row = target, column = source. Q as in :class:`Subspace`.
+    Not symmetric: row = target, column = source. Q as in :class:`Subspace`; all maps less their means over pixels, or
+    any positive map would explain the mean of any other. Undefined for constant maps.
     """
 
     name, description, symmetric, parts = "explained", "mean share explained", False, True
 
-    def contribution(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        strengths, directions, all_directions = _spectrum(maps)
+    def contribution(self, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        centred = maps.astype(np.float64)
+        centred -= centred.mean(axis=1, keepdims=True)
+        # Of constant maps rounding may leave a rest, which is no map.
+        if np.abs(centred).max() <= 1e-7 * np.abs(maps).max():
+            return None
+        strengths, directions, all_directions = _spectrum(centred)
         weighted = strengths[:, None] * all_directions / np.linalg.norm(strengths)
         return weighted, directions
 

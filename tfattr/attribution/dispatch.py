@@ -142,7 +142,7 @@ def _represented(trunk: Trunk, x: tf.Tensor, form: Form) -> tf.Tensor:
 
 def _map_shape(trunk: Trunk, settings: AttributionSettings, method: str) -> tuple[int, ...]:
     if settings.parts:
-        grid = settings.option("grid")
+        grid = settings.part_grid(method)
         return grid, grid, min(settings.parts, trunk.output_shape[-1])
     return (*trunk.input_shape[:2], 1 if method == "gradient_norm" else trunk.input_shape[2])
 

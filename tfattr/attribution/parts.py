@@ -44,15 +44,16 @@ def part_maps(
     Args:
         trunk: the model.
         x: float32 ``[N, H, W, C]`` in the fed frame.
-        settings: with ``target="channels"`` or ``"channels:K"``; ``mixture_seed`` and ``grid`` in its options.
+        settings: with ``target="channels"`` or ``"channels:K"``; ``mixture_seed`` and ``grid`` in its options (by
+            default 16 for ``grad_input``, 8 for ``gradient_norm``).
 
         form: what leaves the device.
 
     Returns:
         Method to float32 ``[N, grid, grid, K]``, and the representation, both in ``form``. K backward passes share one forward pass.
     """
-    grid, seed = settings.option("grid"), settings.option("mixture_seed")
-    key = ("parts", settings.methods, settings.parts, grid, seed)
+    grids = tuple((method, settings.part_grid(method)) for method in settings.methods)
+    key = ("parts", grids, settings.parts, settings.mixture_seed)
 
     sizes = trunk.output_shape[-1], trunk.input_shape[:2]
 
@@ -65,29 +66,29 @@ def part_maps(
 
 
 def _passes(
-    width: int, size: tuple[int, int], methods: tuple[str, ...], parts: int, grid: int, seed: int
+    width: int, size: tuple[int, int], grids: tuple[tuple[str, int], ...], parts: int, seed: int
 ) -> Callable:
     from tfattr.affinity.area import area_matrix  # its package needs this one's
 
     weights = mixtures(width, parts, seed)
-    down, across = (area_matrix(side, grid) for side in size)
 
-    def reduced(gradient: tf.Tensor, x: tf.Tensor, method: str) -> tf.Tensor:
+    def reduced(gradient: tf.Tensor, x: tf.Tensor, method: str, grid: int) -> tf.Tensor:
         if method == "grad_input":
             fine = tf.reduce_mean(gradient * x, axis=-1)
         else:
             fine = tf.sqrt(tf.reduce_sum(gradient * gradient, axis=-1))
+        down, across = (area_matrix(side, grid) for side in size)
         return tf.einsum("gh,nhw,kw->ngk", down, fine, across)
 
     def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, ...]:
         y = forward(x)
-        kept: list[list[tf.Tensor]] = [[] for _ in methods]
+        kept: list[list[tf.Tensor]] = [[] for _ in grids]
         for row in weights:
             (gradient,) = tf.gradients(
                 y, x, grad_ys=tf.ones_like(y) * row, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
-            for maps, method in zip(kept, methods):
-                maps.append(reduced(gradient, x, method))
+            for maps, (method, grid) in zip(kept, grids):
+                maps.append(reduced(gradient, x, method, grid))
         return (*(tf.stack(maps, axis=-1) for maps in kept), y)
 
     return passes

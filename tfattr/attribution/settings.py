@@ -19,7 +19,8 @@ METHODS = (
     *("elrp", *(f"elrp_{engine}" for engine in ENGINES)),
 )
 OPTIONS = {"integrated_gradients": ("steps",), "smoothgrad": ("samples", "noise", "seed")}
-PART_OPTIONS = {"mixture_seed": 0, "grid": 16}  # of the target channels, with their defaults
+PART_GRIDS = {"grad_input": 16, "gradient_norm": 8}  # sides of the stored maps (benchmarks/subspace_study.py)
+PART_OPTIONS = ("mixture_seed", "grid")  # of the target channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +68,20 @@ class AttributionSettings:
         """The same for other methods."""
         return dataclasses.replace(self, methods=methods, engine=None if self.automatic else self.engine)
 
-    def option(self, name: str) -> int:
-        """An option of the target channels: ``mixture_seed`` or ``grid``."""
-        return int(self.options[name])
+    def part_grid(self, method: str) -> int:
+        """Of the target channels: the side of a method's stored maps."""
+        return int(self.options.get("grid", PART_GRIDS[method]))
+
+    @property
+    def mixture_seed(self) -> int:
+        """Of the target channels: the seed of its random mixtures."""
+        return int(self.options.get("mixture_seed", 0))
 
     def __post_init__(self) -> None:
         check_target(self.target)
         if self.parts:  # what run.json keeps is complete
             object.__setattr__(self, "target", f"channels:{self.parts}")
-            object.__setattr__(self, "options", {**PART_OPTIONS, **self.options})
+            object.__setattr__(self, "options", {"mixture_seed": 0, **self.options})
         if self.methods is None:
             object.__setattr__(self, "methods", default_methods(self.target))
         if not self.methods:
@@ -106,9 +112,9 @@ class AttributionSettings:
                     f"Option {name!r} belongs to none of the methods {', '.join(self.methods)}; "
                     f"expected {', '.join(allowed) or 'no option'}."
                 )
-        if self.parts and (self.option("grid") < 1 or self.option("mixture_seed") < 0):
+        if self.parts and (self.options.get("grid", 1) < 1 or self.mixture_seed < 0):
             raise SettingsError(
-                f"grid is {self.option('grid')} and mixture_seed {self.option('mixture_seed')}; expected a positive number "
+                f"grid is {self.options.get('grid', 'the default')} and mixture_seed {self.mixture_seed}; expected a positive number "
                 "and one that is not negative."
             )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tfattr.attribution.settings import ENGINES, PAPER_METHODS, PART_OPTIONS, TARGETS, check_target
+from tfattr.attribution.settings import ENGINES, PAPER_METHODS, PART_GRIDS, TARGETS, check_target
 from tfattr.errors import SettingsError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -125,7 +125,8 @@ attribution = together(
     click.option(
         "--parts-grid",
         type=click.IntRange(min=1),
-        help=f"Of the target channels: side of the stored maps, means over area; default {PART_OPTIONS['grid']}.",
+        help=f"Of the target channels: side of the stored maps, means over area; default "
+        f"{PART_GRIDS['grad_input']} for grad_input, {PART_GRIDS['gradient_norm']} for gradient_norm.",
     ),
     click.option(
         "--mixture-seed",
