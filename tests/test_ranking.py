@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +135,15 @@ def test_what_the_run_lacks_is_named_and_found_beside_it_later(run):
     assert found.missing == {}
     mean = entries["grad_input_explained"].mean(axis=0)
     np.testing.assert_allclose(found.values[found.column("explained")][0, 1:], mean[:2], atol=1e-6)
+    (
+        run.path.parent / STUDY_NAME
+    ).unlink()  # a run of this name is found without a study, if the images are the same
+    shutil.copy(run.path / "run.json", run.path.parent / "main_channels")
+    assert rank_run(run.path, 5, save=False).missing == {}
+    beside = run.path.parent / "main_channels" / "affinity_images.npz"
+    others = ImageCosines.load(beside)
+    replace(others, images=tuple(f"other {image}" for image in others.images)).save(beside)
+    assert set(rank_run(run.path, 5, save=False).missing) == {"subspace", "explained"}
     read = SourceRanking.load(run.path / RANKING_NAME)
     np.testing.assert_array_equal(read.first, found.first)
 

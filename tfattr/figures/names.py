@@ -17,6 +17,8 @@ METHODS = {
     "rsa": "RSA",
     "svcca": "SVCCA",
     "cka": "CKA",
+    "linear_cka": "linear CKA",
+    "deconfounded_cka": "deconfounded CKA",
     "dds": "DDS",
     "depara": "DEPARA",
 }

@@ -40,7 +40,7 @@ def recommended_view(ranked: SourceRanking | None, groups: Mapping[str, str]) ->
             for row in found[:_MOST]
         ]
         same = [
-            measure_name(name)
+            method_name(name)
             for name in others
             if ranked.rows(target, name)[0]["source"] == found[0]["source"]
         ]
@@ -51,7 +51,7 @@ def recommended_view(ranked: SourceRanking | None, groups: Mapping[str, str]) ->
         return None
     agreement = ranked.agreement()[0]
     shares = [
-        f"{measure_name(name)} {number(value, 2)}"
+        f"{method_name(name)} {number(value, 2)}"
         for name, value in zip(others, agreement[1:])
         if np.isfinite(value)
     ]
@@ -65,14 +65,9 @@ def recommended_view(ranked: SourceRanking | None, groups: Mapping[str, str]) ->
         )
     return {
         "by": by,
-        "name": measure_name(by),
+        "name": method_name(by),
         "rows": rows,
         "places": list(range(1, min(_MOST, len(ranked.models) - 1) + 1)),
         "sentences": said,
         "missing": [f"{', '.join(names)}: {why}." for why, names in by_reason(ranked.missing).items()],
     }
-
-
-def measure_name(name: str) -> str:
-    """How a measure is called in a text: ``DDS``, ``gradient x input``, ``predictivity``."""
-    return {"dds": "DDS", "rsa": "RSA", "svcca": "SVCCA"}.get(name) or method_name(name)

@@ -18,6 +18,7 @@ from tfattr.evaluation import Ranking, resamples
 from tfattr.evaluation.sources import RANKING_NAME, RECOMMENDED, SHOWN, SourceRanking
 from tfattr.measures import mean_rank, predictivity
 from tfattr.probe import read_photo
+from tfattr.records import RunManifest
 from tfattr.rivals import RIVALS, code_grids, deconfounded_cka, depara, prepare
 from tfattr.runs.analysis import IMAGES_NAME, complete_cosines
 from tfattr.runs.controls import probe_of
@@ -121,15 +122,16 @@ def span_rankings(
 ) -> tuple[list[Ranking], dict[str, str]]:
     """``subspace`` and ``explained``, from the run's own maps or those of a run beside it, and what is missing.
 
-    The run beside it is another of the same study, on the same images, with ``--target channels``.
+    The run beside it is another of the same study, or ``RUN_channels``, on the same images with ``--target channels``.
     """
-    found, missing = [], {}
+    found, missing, images = [], {}, tuple(RunManifest.load(run).ids)
     for measure in SPANS:
         for folder, method in itertools.product((Path(run), find_sibling(run, "channels")), _METHODS):
             path = folder / IMAGES_NAME if folder else None
             cosines = ImageCosines.load(path) if path and path.exists() else None
             entry = entry_name(method, measure)
-            if cosines and entry in cosines.methods and set(models) <= set(cosines.models):
+            fits = cosines is not None and cosines.images == images and set(models) <= set(cosines.models)
+            if fits and entry in cosines.methods:
                 part = cosines.only(list(models)) if len(models) else cosines
                 found.append(
                     _ranking(

@@ -88,13 +88,13 @@ def open_study(path: str | os.PathLike[str]) -> Study:
 
 
 def find_sibling(run: str | os.PathLike[str], target: str) -> Path | None:
-    """The run beside this one in its study, of the same probe set, whose target begins so; None if there is none."""
+    """A run beside this one whose target begins so: of its study and probe set, or ``RUN_<target>``; None without one."""
     run = Path(run).resolve()
-    if not (run.parent / STUDY_NAME).exists():
-        return None
-    study = open_study(run.parent)
-    own = next((one for one in study.runs if study.folder(one) == run), None)
-    for one in study.runs if own else ():
-        if one.probe == own.probe and one.target.startswith(target):
-            return study.folder(one)
-    return None
+    if (run.parent / STUDY_NAME).exists():
+        study = open_study(run.parent)
+        own = next((one for one in study.runs if study.folder(one) == run), None)
+        for one in study.runs if own else ():
+            if one.probe == own.probe and one.target.startswith(target):
+                return study.folder(one)
+    beside = run.with_name(f"{run.name}_{target}")
+    return beside if (beside / MANIFEST_NAME).exists() else None
