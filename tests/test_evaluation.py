@@ -139,3 +139,33 @@ def test_bad_truth_is_one_sentence(tmp_path, measured, matrix):
         read_truth(good, ["other"])
     with pytest.raises(SettingsError, match="no model 'm7'"):
         score(matrix[:7, :7], NAMES[:7], read_truth(good, NAMES))
+
+
+def test_k_adapts_to_a_small_zoo(tmp_path):
+    """Five models can be judged: the better half of four candidates is relevant; by hand for a perfect ranking."""
+    from tfattr.evaluation import judge_rankings
+    from tfattr.evaluation.rankings import Ranking
+    from tfattr.runs.evaluating import Evaluation
+
+    names = [f"m{number}" for number in range(5)]
+    place = np.arange(5)
+    matrix = -np.abs(place[:, None] - place[None]).astype(float) + 0.01 * place
+    lines = [f"{t},{s},{matrix[i, j]}" for i, t in enumerate(names) for j, s in enumerate(names) if i != j]
+    (tmp_path / "truth.csv").write_text("\n".join(["target,source,affinity", *lines]))
+    truth = read_truth(tmp_path / "truth.csv", names)
+    rankings = [
+        Ranking("right", "maps", matrix, lambda: iter([matrix, matrix])),
+        Ranking("wrong", "maps", -matrix),
+    ]
+    for given, k in ((None, 2), (3, 3), (1, 1)):
+        right, wrong = judge_rankings(rankings, names, truth, k=given)
+        assert right.scores.relevant == k
+        assert right.row()[f"P@{k}"] == right.row()[f"R@{k}"] == 1.0
+        assert right.row()[f"P@{k}_interval"] == [1.0, 1.0]
+        assert wrong.row()[f"P@{k}"] == pytest.approx(max(0, 2 * k - 4) / k)  # of four, the k worst
+        found = Evaluation("by hand", truth, 1, [right, wrong])
+        assert f"P@{k}=R@{k}" in found.table()
+        found.save(tmp_path)
+        assert f"P@{k}" in (tmp_path / "evaluation.csv").read_text().splitlines()[0].split(",")
+    with pytest.raises(SettingsError, match="4 candidates a target are too few to look for the 4 best.*--k"):
+        judge_rankings(rankings, names, truth, k=4)

@@ -152,6 +152,11 @@ _TRUTH = click.option(
     help="Also recommended, predictivity, RSA, SVCCA, CKA, DDS, DEPARA, controls.",
 )
 @click.option(
+    "--k",
+    type=click.IntRange(min=1),
+    help="Sources of a target that count as relevant, and the K of P@K; default 5, half of the candidates of a small zoo.",
+)
+@click.option(
     "--draws", type=click.IntRange(min=0), default=200, show_default=True, help="Bootstrap draws of images."
 )
 @click.option(
@@ -161,7 +166,14 @@ _TRUTH = click.option(
 @options.quiet
 @options.debug
 def evaluate(
-    run: str, truth: str | None, rivals: bool, draws: int, probe: str | None, quiet: bool, debug: bool
+    run: str,
+    truth: str | None,
+    rivals: bool,
+    k: int | None,
+    draws: int,
+    probe: str | None,
+    quiet: bool,
+    debug: bool,
 ) -> None:
     """Precision and recall at K of RUN's affinities against measured transfer, with rivals and controls.
 
@@ -176,7 +188,7 @@ def evaluate(
         return
     study = open_study(run)
     folder = study.folder(study.main)
-    found = evaluate_run(folder, truth_of(study, truth), rivals, draws, progress=not quiet)
+    found = evaluate_run(folder, truth_of(study, truth), rivals, draws, progress=not quiet, k=k)
     found.save(folder, f"{study.zoo} zoo against measured transfer")
     click.echo(found.table())
     click.echo(f"\nwritten: {folder}/evaluation.json, evaluation.csv, figures/precision_recall.png")

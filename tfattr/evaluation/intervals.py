@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from tfattr.evaluation.hits import hits_at_k
+from tfattr.evaluation.scores import choose_k
 from tfattr.evaluation.truth import Truth
 
 LEVEL = 0.95
@@ -48,14 +49,14 @@ def interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> tupl
 
 
 def score_intervals(
-    matrices: Iterable[np.ndarray], models: Sequence[str], truth: Truth, relevant: int = 5
+    matrices: Iterable[np.ndarray], models: Sequence[str], truth: Truth, relevant: int | None = None
 ) -> Intervals:
     """Intervals of precision at K and of the mean Spearman correlation from resampled affinities ``[M, M]``."""
     models = list(models)
     columns = np.array([models.index(source) for source in truth.sources])
     rows = np.array([truth.sources.index(target) for target in truth.targets])
     candidates = np.arange(len(columns))[None] != rows[:, None]
-    chosen = truth.relevant(relevant)
+    chosen = truth.relevant(choose_k(truth, relevant))
     shape = (len(rows), len(columns) - 1)
     ranks = _standard(rankdata(truth.affinity[candidates].reshape(shape), axis=1))
     precision, spearman = [], []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfattr.evaluation.intervals import Intervals, score_intervals
-from tfattr.evaluation.scores import RELEVANT, Scores, score
+from tfattr.evaluation.scores import Scores, score
 from tfattr.evaluation.truth import Truth
 
 KINDS = ("maps", "own", "rival", "control")
@@ -43,8 +43,8 @@ class Judged:
     literature: dict[str, float | None] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
-        """The row of ``evaluation.json``; numbers that are not defined are None."""
-        found, ends = self.scores, self.intervals
+        """The row of ``evaluation.json``, P@K and R@K at K = ``scores.relevant``; what is not defined is None."""
+        found, ends, k = self.scores, self.intervals, self.scores.relevant
 
         def at(k: int) -> list[float] | None:
             return None if ends is None else [float(end[k - 1]) for end in ends.precision]
@@ -53,12 +53,12 @@ class Judged:
             "ranking": self.ranking.name,
             "kind": self.ranking.kind,
             "P@1": float(found.precision[0]),
-            "P@5": float(found.precision[RELEVANT - 1]),
-            "R@5": float(found.recall[RELEVANT - 1]),
+            f"P@{k}": float(found.precision[k - 1]),
+            f"R@{k}": float(found.recall[k - 1]),
             "P@1_interval": at(1),
-            "P@5_interval": at(RELEVANT),
-            "p_chance": found.chance(RELEVANT),
-            "p_relabelling": found.relabelling(RELEVANT),
+            f"P@{k}_interval": at(k),
+            "p_chance": found.chance(k),
+            "p_relabelling": found.relabelling(k),
             "spearman": _mean(found.spearman),
             "spearman_interval": None if ends is None else [_number(end) for end in ends.spearman],
             "kendall": _mean(found.kendall),
@@ -77,6 +77,7 @@ def judge_rankings(
     truth: Truth,
     literature: Callable[[np.ndarray], dict[str, float | None]] | None = None,
     progress: Callable[[int], Any] | None = None,
+    k: int | None = None,
 ) -> list[Judged]:
     """Judge each ranking of ``models`` by ``truth``.
 
@@ -86,13 +87,14 @@ def judge_rankings(
         truth: measured transfer among (some of) them.
         literature: gives further scores of a matrix, by name.
         progress: called with 1 after each ranking.
+        k: see :func:`tfattr.evaluation.scores.choose_k`.
     """
     judged = []
     for ranking in rankings:
-        found = score(ranking.matrix, models, truth)
+        found = score(ranking.matrix, models, truth, k)
         ends = None
         if ranking.resampled is not None:
-            ends = score_intervals(ranking.resampled(), models, truth)
+            ends = score_intervals(ranking.resampled(), models, truth, found.relevant)
         judged.append(Judged(ranking, found, ends, literature(ranking.matrix) if literature else {}))
         if progress is not None:
             progress(1)

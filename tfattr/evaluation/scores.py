@@ -50,10 +50,30 @@ class Scores:
         return relabelling_p_value(self._matrix, self._rows, self._relevant, k, draws, seed)
 
 
-def score(matrix: np.ndarray, models: Sequence[str], truth: Truth, relevant: int = RELEVANT) -> Scores:
+def choose_k(truth: Truth, k: int | None = None) -> int:
+    """How many of a target's best true sources are relevant, and the K of P@K.
+
+    Args:
+        truth: measured transfer.
+        k: what was asked for; None takes the paper's 5, or half of the candidates where there are 5 or fewer.
+
+    Raises:
+        SettingsError: fewer than two candidates a target, or not more candidates than ``k``.
+    """
+    candidates = len(truth.sources) - 1
+    chosen = k or (RELEVANT if candidates > RELEVANT else max(candidates // 2, 1))
+    if candidates <= chosen:
+        raise SettingsError(
+            f"{candidates} candidates a target are too few to look for the {chosen} best; expected more"
+            + (", or a smaller --k" if chosen > 1 else " models in the run")
+        )
+    return chosen
+
+
+def score(matrix: np.ndarray, models: Sequence[str], truth: Truth, relevant: int | None = None) -> Scores:
     """Judge an affinity matrix ``[M, M]`` (row: target) of ``models`` by ``truth``.
 
-    Models that the truth does not know as sources are left out.
+    Models that the truth does not know as sources are left out; for ``relevant`` see :func:`choose_k`.
 
     Raises:
         SettingsError: a source of the truth is not among the models, or fewer candidates than relevant.
@@ -62,10 +82,7 @@ def score(matrix: np.ndarray, models: Sequence[str], truth: Truth, relevant: int
     lacking = [source for source in truth.sources if source not in models]
     if lacking:
         raise SettingsError(f"the affinity has no model {lacking[0]!r}, which the truth names as a source")
-    if len(truth.sources) - 1 <= relevant:
-        raise SettingsError(
-            f"{len(truth.sources) - 1} candidates a target are too few to look for the {relevant} best; expected more"
-        )
+    relevant = choose_k(truth, relevant)
     columns = [models.index(source) for source in truth.sources]
     square = np.asarray(matrix, np.float64)[np.ix_(columns, columns)]
     rows = np.array([truth.sources.index(target) for target in truth.targets])

@@ -20,7 +20,7 @@ _TASKONOMY = ("spearman_affinity_17", "spearman_win_rate_17")
 
 
 def evaluation_view(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page shows of an evaluation: groups of rows by kind, P@5 with whiskers, curves, verdicts."""
+    """What the page shows of an evaluation: groups of rows by kind, P@K with whiskers, curves, verdicts."""
     rows = [row for row in found["rows"] if isinstance(row, Mapping)]
     kinds = [*KINDS, *dict.fromkeys(str(row.get("kind")) for row in rows if row.get("kind") not in KINDS)]
     rows = sorted(rows, key=lambda row: kinds.index(str(row.get("kind"))))
@@ -36,7 +36,7 @@ def evaluation_view(found: Mapping[str, Any]) -> dict[str, Any]:
             groups.append(
                 {
                     "title": KINDS.get(kind, kind),
-                    "rows": [_row(name, row, extra, targets) for name, row in members],
+                    "rows": [_row(name, row, extra, targets, k_of(found)) for name, row in members],
                 }
             )
     return {
@@ -44,10 +44,11 @@ def evaluation_view(found: Mapping[str, Any]) -> dict[str, Any]:
         "targets": found.get("targets"),
         "candidates": found.get("candidates"),
         "relevant": found.get("relevant"),
+        "k": k_of(found),
         "images": found.get("images"),
         "chance": chance,
         "chance_text": number(chance),
-        "recall_chance_text": number(min(5 / candidates, 1) if candidates else None),
+        "recall_chance_text": number(min(k_of(found) / candidates, 1) if candidates else None),
         "extra": extra,
         "groups": groups,
         "has_random": any("random" in str(row.get("ranking")).lower() for row in rows),
@@ -84,6 +85,12 @@ def truth_name(found: Mapping[str, Any]) -> str:
     return PurePath(str(found.get("truth") or "")).name or "measured transfer"
 
 
+def k_of(found: Mapping[str, Any]) -> int:
+    """The K of an evaluation's P@K."""
+    relevant = finite(found.get("relevant"))
+    return int(relevant) if relevant else 5
+
+
 def share_of_targets(row: Mapping[str, Any], targets: Any) -> str:
     """P@1 as a count, ``13/18``, where the row says its hits; else empty."""
     hits = row.get("hits")
@@ -91,18 +98,20 @@ def share_of_targets(row: Mapping[str, Any], targets: Any) -> str:
     return f"{int(first)}/{int(targets)}" if first is not None and finite(targets) else ""
 
 
-def _row(name: str, row: Mapping[str, Any], extra: list[str], targets: float | None) -> dict[str, Any]:
+def _row(
+    name: str, row: Mapping[str, Any], extra: list[str], targets: float | None, k: int
+) -> dict[str, Any]:
     return {
         "name": name,
         "kind": row.get("kind"),
         "p1": number(row.get("P@1")),
         "p1_count": share_of_targets(row, targets),
         "p1_interval": interval(row.get("P@1_interval"), 2),
-        "p5": number(row.get("P@5")),
-        "p5_interval": interval(row.get("P@5_interval"), 2),
-        "p5_value": _unit(row.get("P@5")),
-        "p5_bounds": [_unit(end) for end in bounds_of(row.get("P@5_interval")) or ()],
-        "r5": number(row.get("R@5")),
+        "p5": number(row.get(f"P@{k}")),
+        "p5_interval": interval(row.get(f"P@{k}_interval"), 2),
+        "p5_value": _unit(row.get(f"P@{k}")),
+        "p5_bounds": [_unit(end) for end in bounds_of(row.get(f"P@{k}_interval")) or ()],
+        "r5": number(row.get(f"R@{k}")),
         "p_chance": p_value(row.get("p_chance")),
         "p_relabelling": p_value(row.get("p_relabelling")),
         "spearman": number(row.get("spearman")),

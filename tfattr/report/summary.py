@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfattr.report.evaluation import best_row, ranking_name, share_of_targets, truth_name
+from tfattr.report.evaluation import best_row, k_of, ranking_name, share_of_targets, truth_name
 from tfattr.report.files import Results
 from tfattr.report.numbers import finite, interval, listed, number, p_value, plural
 from tfattr.report.sections import cost_ratio, verdict_of
@@ -133,24 +133,25 @@ def _agreement(entries: Sequence[Mapping[str, Any]], first: Mapping[str, Any]) -
 
 def _judged(found: Mapping[str, Any]) -> list[str]:
     targets, candidates, relevant = (found.get(key) for key in ("targets", "candidates", "relevant"))
-    best = best_row(found, "P@5", ("maps",))
+    at = f"P@{k_of(found)}"
+    best = best_row(found, at, ("maps",))
     if best is None:
         return []
     chance = number(relevant / candidates) if finite(relevant) and finite(candidates) else None
     count = share_of_targets(best, targets)
-    known = interval(best.get("P@5_interval"), 2)
+    known = interval(best.get(f"{at}_interval"), 2)
     text = (
         f"Against measured transfer ({truth_name(found)}), the maps that rank sources best are those of "
-        f"{ranking_name(best.get('ranking'))}: P@5 {number(best['P@5'])}{' ' + known if known else ''}"
+        f"{ranking_name(best.get('ranking'))}: {at} {number(best[at])}{' ' + known if known else ''}"
     )
     text += f"; for {count} targets the first source is one of the {relevant} truly best" if count else ""
     text += f"; a random ranking would reach {chance}" if chance else ""
     if finite(best.get("p_relabelling")) is not None:
         text += f" (p = {p_value(best['p_relabelling'])} against relabelled matrices)"
     said = [text + "."]
-    rival = best_row(found, "P@5", ("rival",))
+    rival = best_row(found, at, ("rival",))
     if rival is not None:
-        said.append(f"The best rival, {ranking_name(rival.get('ranking'))}, reaches {number(rival['P@5'])}.")
+        said.append(f"The best rival, {ranking_name(rival.get('ranking'))}, reaches {number(rival[at])}.")
     return said
 
 

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
 EVALUATION_NAME = "evaluation.json"
 PROBES = ("taskonomy", "coco", "indoor")  # of the authors' figures
-COLUMNS = (
-    "ranking", "kind", "P@1", "P@5", "R@5", "p_chance", "p_relabelling", "spearman", "kendall",
+_COLUMNS = (
+    "ranking", "kind", "P@1", "P@K", "R@K", "p_chance", "p_relabelling", "spearman", "kendall",
     "spearman_affinity_17", "spearman_win_rate_17", "behind",
 )  # fmt: skip
 
@@ -135,6 +135,7 @@ class Evaluation:
         rivals = [row for row in rows.values() if row["kind"] == "rival" and row["spearman"] is not None]
         if own is None or own["spearman"] is None or not rivals:
             return ""
+        at = f"P@{self.k}"
         best, chance = max(rivals, key=lambda row: row["spearman"]), self.judged[0].scores
         ends = best["behind_interval"]
         kind = (
@@ -145,35 +146,41 @@ class Evaluation:
             else "less than"
         )
         text = (
-            f"What to believe: order sources by `recommended` (mean Spearman {own['spearman']:.2f}, P@5 {own['P@5']:.2f}), "
-            f"{kind} by {best['ranking']}, the best baseline ({best['spearman']:.2f}, {best['P@5']:.2f}; difference "
+            f"What to believe: order sources by `recommended` (mean Spearman {own['spearman']:.2f}, {at} {own[at]:.2f}), "
+            f"{kind} by {best['ranking']}, the best baseline ({best['spearman']:.2f}, {best[at]:.2f}; difference "
             f"{best['behind']:+.3f}"
             + (f", 95 % over images {ends[0]:+.3f} to {ends[1]:+.3f}" if ends else "")
             + ")"
         )
         if paper is not None and paper["spearman"] is not None:
             text += (
-                f"; the paper's gradient * input says little of transfer here ({paper['spearman']:.2f}, {paper['P@5']:.2f})"
+                f"; the paper's gradient * input says little of transfer here ({paper['spearman']:.2f}, {paper[at]:.2f})"
                 if paper["spearman"] < 0.5 * own["spearman"]
-                else f"; the paper's gradient * input reaches {paper['spearman']:.2f}, {paper['P@5']:.2f}"
+                else f"; the paper's gradient * input reaches {paper['spearman']:.2f}, {paper[at]:.2f}"
             )
         return f"{text}; a random order has 0, {chance.relevant / chance.candidates:.2f}."
+
+    @property
+    def k(self) -> int:
+        """The K of P@K: how many sources of a target are relevant."""
+        return self.judged[0].scores.relevant
 
     def _named(self, name: str) -> Judged | None:
         return next((one for one in self.judged if one.ranking.name == name), None)
 
     def table(self) -> str:
-        """The rows as text, best P@5 first within a kind, with the random expectation below."""
+        """The rows as text, best P@K first within a kind, with the random expectation below."""
+        at = f"P@{self.k}"
         first = self.judged[0].scores
         width = max(24, *(len(one.ranking.name) for one in self.judged))
         lines = [
-            f"{'':{width}s} {'kind':8s}   P@1  P@5=R@5   (95 %)       Spearman  (95 %)       p rand.  p relab."
+            f"{'':{width}s} {'kind':8s}   P@1  P@{self.k}=R@{self.k}   (95 %)       Spearman  (95 %)       p rand.  p relab."
             "   recommended less it (95 %)"
         ]
         for row in self.rows():
             lines.append(
-                f"{row['ranking']:{width}s} {row['kind']:8s} {row['P@1']:5.3f}  {row['P@5']:5.3f} "
-                f"{_ends(row['P@5_interval'])}   {_three(row['spearman'])}  {_ends(row['spearman_interval'])}"
+                f"{row['ranking']:{width}s} {row['kind']:8s} {row['P@1']:5.3f}  {row[at]:5.3f} "
+                f"{_ends(row[at + '_interval'])}   {_three(row['spearman'])}  {_ends(row['spearman_interval'])}"
                 f"  {row['p_chance']:8.1e} {row['p_relabelling']:8.4f}"
                 + (
                     ""
@@ -204,8 +211,9 @@ class Evaluation:
         run, content = Path(run), self.to_dict()
         with whole_file(run / EVALUATION_NAME) as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        columns = list(dict.fromkeys(name.replace("@K", f"@{self.k}") for name in _COLUMNS))
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(content["rows"])
         with whole_file(run / "evaluation.csv") as temporary:
@@ -239,6 +247,7 @@ def evaluate_run(
     seed: int = 0,
     progress: bool = True,
     further: Sequence[Ranking] = (),
+    k: int | None = None,
 ) -> Evaluation:
     """Judge a run's affinities, rivals and controls by measured transfer; nothing is written.
 
@@ -251,6 +260,7 @@ def evaluate_run(
         seed: of the resamples.
         progress: a bar.
         further: rankings of the same models, judged too.
+        k: sources of a target that count as relevant; None: see :func:`tfattr.evaluation.scores.choose_k`.
 
     Raises:
         RecordsError: the run lacks its affinity.
@@ -284,7 +294,7 @@ def evaluate_run(
             missing[name] = "the run has no maps of this model, or not by every method"
     with tqdm(total=len(rankings), unit="ranking", disable=not progress, dynamic_ncols=True) as bar:
         judged = judge_rankings(
-            rankings, cosines.models, measured, literature_scores(path, cosines.models), bar.update
+            rankings, cosines.models, measured, literature_scores(path, cosines.models), bar.update, k
         )
     return Evaluation(
         str(truth), measured, len(cosines.images), judged, _verdicts(judged, cosines, manifest), missing
