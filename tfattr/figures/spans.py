@@ -57,14 +57,24 @@ def spans_figure(photo: np.ndarray, target: Seen, sources: Sequence[Seen], shown
             basis = np.linalg.svd(_centred(seen.parts), full_matrices=False)[2]
             maps = wanted @ basis.T @ basis
             share = (maps**2).sum() / (wanted**2).sum()
-            cosine = (seen.whole * target.whole).sum() / np.linalg.norm(seen.whole) / np.linalg.norm(target.whole)
-            said = f"{seen.name}\n\nsums: cosine {cosine:.2f}\nits channels explain\n{share:.0%} of the target's"
+            cosine = (
+                (seen.whole * target.whole).sum() / np.linalg.norm(seen.whole) / np.linalg.norm(target.whole)
+            )
+            said = (
+                f"{seen.name}\n\nsums: cosine {cosine:.2f}\nits channels explain\n{share:.0%} of the target's"
+            )
             axes[row, 2].set_title("the target's maps, rebuilt from its channels", fontsize=FONT, loc="left")
             axes[row, 0].text(0, 0.5, said, fontsize=FONT, va="center", transform=axes[row, 0].transAxes)
         else:
             maps = wanted
             axes[row, 0].text(
-                0.5, -0.12, f"target: {target.name}", fontsize=FONT, ha="center", va="top", transform=axes[0, 0].transAxes
+                0.5,
+                -0.12,
+                f"target: {target.name}",
+                fontsize=FONT,
+                ha="center",
+                va="top",
+                transform=axes[0, 0].transAxes,
             )
         for column, part in enumerate(order):
             axes[row, 2 + column].imshow(
