@@ -136,6 +136,23 @@ def test_subclassed_and_unbuilt_models(x, tmp_path):
     assert_same(saved, lambda z: model(z)["logits"], x)
 
 
+def test_other_channels_and_layouts(x):
+    four = keras.Sequential([keras.Input((16, 16, 4)), L.Conv2D(3, 3, activation="relu"), L.Flatten()])
+    with pytest.raises(GraphError, match=r"of shape \[16, 16, 4\].*size and colour.*raw\W.*bands = 4"):
+        Trunk.from_keras(four, preprocessing=FRAME)
+    frame = Preprocessing((16, 16), color="raw", bands=4, range="[-1,1]")
+    bands = np.random.default_rng(3).integers(0, 256, (2, 16, 16, 4), np.uint8)
+    trunk = Trunk.from_keras(four, preprocessing=frame)
+    assert_same(trunk, four, trunk.preprocess(bands))
+    first = keras.Sequential(
+        [keras.Input((3, 16, 16)), L.Permute((2, 3, 1)), L.Conv2D(3, 3, activation="relu"), L.Flatten()]
+    )
+    with pytest.raises(GraphError, match="layout = .NCHW"):
+        Trunk.from_keras(first, preprocessing=FRAME)
+    trunk = Trunk.from_keras(first, preprocessing=Preprocessing((16, 16), range="[-1,1]", layout="NCHW"))
+    assert_same(trunk, lambda z: first(tf.transpose(z, [0, 3, 1, 2])), x)
+
+
 def test_several_outputs_and_inputs(x):
     images, meta = keras.Input((16, 16, 3), name="images"), keras.Input((5,), name="meta")
     y = L.Conv2D(4, 3, activation="relu")(images)

@@ -170,12 +170,13 @@ def _specs(
         image = ranked[0] if ranked else 0
     stated = list(declared[image].shape)[1:]
     if len(stated) == 3 and any(a not in (None, b) for a, b in zip(stated, frame.model_shape)):
-        first = (
-            stated[0] == frame.channels and stated[2] not in (None, frame.channels) and frame.layout == "NHWC"
-        )
+        first = stated[0] == frame.channels and stated[2] not in (None, frame.channels)
+        hint = ' (layout = "NCHW")' if first and frame.layout == "NHWC" else ""
+        if frame.layout == "NHWC" and not first and stated[2] not in (None, 1, 3, frame.channels):
+            hint = f' (color = "raw", bands = {stated[2]})'
         raise GraphError(
             f"{where}: the model takes images of shape {stated}, and would be fed {list(frame.model_shape)}; give the size and "
-            f"colour that it was made for{' (and layout NCHW)' if first else ''}."
+            f"colour that it was made for{hint}."
         )
     return [
         tf.TensorSpec(
