@@ -174,6 +174,28 @@ def outcome(door):
     return ""
 
 
+def test_a_saved_trunk_with_a_weight_that_nothing_takes(tmp_path):
+    import hashlib
+    import json
+
+    load(frozen(tmp_path / "net.pb", convolution)).save(tmp_path / "trunk")
+    graph, card = tmp_path / "trunk" / "trunk.pb", tmp_path / "trunk" / "trunk.json"
+    graph_def = v1.GraphDef.FromString(graph.read_bytes())
+    kernel = next(
+        node
+        for node in graph_def.node
+        if node.op == "Const" and len(node.attr["value"].tensor.tensor_shape.dim) == 4
+    )
+    graph_def.node.add().CopyFrom(kernel)
+    graph_def.node[-1].name = "spare"
+    graph.write_bytes(graph_def.SerializeToString(deterministic=True))
+    said = json.loads(card.read_text())
+    said["provenance"]["graph_sha256"] = hashlib.sha256(graph.read_bytes()).hexdigest()
+    card.write_text(json.dumps(said))
+    x = np.random.default_rng(1).uniform(size=(1, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(Trunk.load(tmp_path / "trunk")(x), load(tmp_path / "net.pb")(x))
+
+
 def test_damaged_files_give_one_sentence_or_a_trunk(tmp_path):
     """A quick, fixed part of benchmarks/fuzz_models.py: truncated and bit-flipped frozen graphs and checkpoints."""
     random = np.random.default_rng(0)

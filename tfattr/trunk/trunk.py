@@ -217,7 +217,9 @@ class Trunk:
         graph_def = tf.compat.v1.GraphDef()
         graph_def.ParseFromString(serialized)
         plain = Plain(
-            *lift(graph_def),
+            *lift(
+                g.prune(graph_def, [g.split(card["output"])[0]])
+            ),  # weights that nothing takes cannot be fed
             card["input"],
             card["output"],
             card["deviation"],
