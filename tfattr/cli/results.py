@@ -105,8 +105,8 @@ def rank(
 ) -> None:
     """The models of RUN as sources for the model TARGET, best first, by several measures side by side.
 
-    In brackets 95 % intervals over probe images; "first" says in how many of the resamples a source is the best. With
-    --query a model joins the run: its maps are computed, those of the others are only read.
+    In brackets 95 % intervals over probe images; "first" says in how many of the resamples a source is the best: both say
+    how far the choice of images matters, not how often such a ranking is right. With --query a model joins the run: its maps are computed, those of the others are only read.
     """
     from tfattr.evaluation.sources import RECOMMENDED, ranking_text
     from tfattr.runs.newcomer import add_model
