@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfattr.attribution import deepexplain, gradients, native
+from tfattr.attribution import deepexplain, gradients, native, xla
 from tfattr.attribution.constant_target import refuse_constant_target
 from tfattr.attribution.finish import FIRST_ORDER, WHOLE, Finish, Form
 from tfattr.attribution.notices import Remembered, tell_once
@@ -169,17 +170,23 @@ def _on_batch(
         if not mine:
             continue
         finish = Finish(form, mine, slopes, settings.target)
-        function = make.backward_function(
-            trunk, settings.target, settings.epsilon, bool(slopes), finish=finish
+        build = functools.partial(
+            make.backward_function, trunk, settings.target, settings.epsilon, bool(slopes), finish=finish
         )
-        y, relevance, *maps = function(x)
+        key = (engine, settings.target, settings.epsilon, finish)
+        y, relevance, *maps = xla.call(trunk, key, lambda on: build(xla=on), x)  # noqa: B023 (called at once)
         found.update(zip(finish.methods, maps))
         slopes = ()
         if engine == "deepexplain":
             _tell_explosion(trunk, np.asarray(relevance))
     if slopes:
         finish = Finish(form, (), slopes, settings.target)
-        y, _, *maps = gradients.gradient_function(trunk, settings.target, finish=finish)(x)
+        y, _, *maps = xla.call(
+            trunk,
+            ("gradient", settings.target, finish),
+            lambda on: gradients.gradient_function(trunk, settings.target, on, finish),
+            x,
+        )
         found.update(zip(finish.methods, maps))
 
     def gradient(points: tf.Tensor) -> tf.Tensor:

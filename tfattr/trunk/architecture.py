@@ -87,7 +87,9 @@ class Architecture:
     def __call__(self, x: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
         """The representation of ``x`` in the graph that is being built."""
         fed = {f"{name}:0": value for (name, _), value in zip(self.weights, weights)}
-        (y,) = tf.import_graph_def(self.graph_def, {f"{self.input}:0": x, **fed}, [f"{self.output}:0"])
+        inner = g.GraphDef(versions=self.graph_def.versions)
+        inner.node.extend(node for node in self.graph_def.node if node.name != self.input)  # XLA knows none
+        (y,) = tf.import_graph_def(inner, {f"{self.input}:0": x, **fed}, [f"{self.output}:0"])
         return y
 
 

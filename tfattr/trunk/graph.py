@@ -1,10 +1,14 @@
-"""GraphDefs as data: tensor names, pruning, ordering, running. Pure but for :func:`run`."""
+"""GraphDefs as data: tensor names, pruning, ordering, running. Pure but for :func:`run` and what it remembers."""
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +17,7 @@ from tfattr.errors import GraphError
 
 GraphDef = tf.compat.v1.GraphDef
 NodeDef = tf.compat.v1.NodeDef
+T = TypeVar("T")
 
 
 def split(ref: str) -> tuple[str, int]:
@@ -240,15 +245,20 @@ def check_shapes(graph: tf.Graph) -> None:
 LARGE = 16 << 20  # bytes: the fully connected layers of VGG and FCN, no convolution of the other originals
 
 
-def lift_large(graph_def: GraphDef) -> tuple[GraphDef, dict[str, np.ndarray]]:
+def lift_large(graph_def: GraphDef, weights: bool = False) -> tuple[GraphDef, dict[str, np.ndarray]]:
     """The graph with constants of more than ``LARGE`` bytes as placeholders, and their values by node name.
 
-    TensorFlow keeps a dozen copies of what is written into a graph; what is fed to it is kept once.
+    TensorFlow keeps a dozen copies of what is written into a graph; what is fed to it is kept once. ``weights``: float32
+    constants that are no scalars are lifted whatever their size, which leaves the same graph of all models of a kind.
     """
     large = {
         node.name: value(node)
         for node in graph_def.node
-        if node.op == "Const" and node.attr["value"].tensor.ByteSize() > LARGE
+        if node.op == "Const"
+        and (
+            node.attr["value"].tensor.ByteSize() > LARGE
+            or (weights and node.attr["dtype"].type == tf.float32.as_datatype_enum and _rank(node))
+        )
     }
     if not large:
         return graph_def, {}
@@ -260,19 +270,68 @@ def lift_large(graph_def: GraphDef) -> tuple[GraphDef, dict[str, np.ndarray]]:
     return replaced(graph_def, placeholders), large
 
 
+def _rank(node: NodeDef) -> int:
+    return len(node.attr["value"].tensor.tensor_shape.dim)
+
+
+_KEPT = 24  # graphs without weights, and sessions on them: of one architecture while it is loaded about ten
+_lock = threading.Lock()
+_sessions: OrderedDict[bytes, tf.compat.v1.Session] = OrderedDict()
+_written: OrderedDict[bytes, GraphDef] = OrderedDict()
+
+
 def run(graph_def: GraphDef, tensors: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """Values of ``tensors`` in a session of their own (nothing of it stays behind)."""
-    light, large = lift_large(graph_def)
+    """Values of ``tensors``, computed on the CPU. Graphs that differ in their weights alone share a session."""
+    light, large = lift_large(graph_def, weights=True)
     fed = {_port(ref): array for ref, array in {**large, **feeds}.items()}
+    session = _remembered(_sessions, light, _session)
+    return session.run([_port(ref) for ref in tensors], fed)
+
+
+def _session(light: GraphDef) -> tf.compat.v1.Session:
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(light, name="")
         check_shapes(graph)
-        with tf.compat.v1.Session(graph=graph, config=unoptimised()) as session:
-            return session.run([_port(ref) for ref in tensors], fed)
+    return tf.compat.v1.Session(graph=graph, config=unoptimised())
+
+
+def written(graph_def: GraphDef) -> GraphDef:
+    """The graph as the installed TensorFlow writes it, its shapes checked; what it raises are TensorFlow's errors."""
+    light, large = lift_large(graph_def, weights=True)
+    found = _remembered(_written, light, _rewritten)
+    return replaced(found, {name: constant(name, array) for name, array in large.items()})
+
+
+def _rewritten(light: GraphDef) -> GraphDef:
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(light, name="")
+        check_shapes(graph)
+        return graph.as_graph_def()
+
+
+def forget() -> None:
+    """Drops what :func:`run` and :func:`written` remember."""
+    with _lock:
+        _sessions.clear()
+        _written.clear()
+
+
+def _remembered(known: OrderedDict[bytes, T], light: GraphDef, make: Callable[[GraphDef], T]) -> T:
+    key = hashlib.sha256(light.SerializeToString(deterministic=True)).digest()
+    with _lock:
+        if key in known:
+            known.move_to_end(key)
+            return known[key]
+    made = make(light)
+    with _lock:
+        made = known.setdefault(key, made)
+        while len(known) > _KEPT:
+            known.popitem(last=False)  # closed when the last that uses it lets it go
+    return made
 
 
 def unoptimised() -> tf.compat.v1.ConfigProto:
-    """Of a session: a graph that runs once is not worth optimising, nor a card's memory and its arithmetic (TF32)."""
+    """Of a session: a graph that runs a few times is not worth optimising, nor a card's memory and its arithmetic (TF32)."""
     config = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     config.graph_options.optimizer_options.opt_level = tf.compat.v1.OptimizerOptions.L0

@@ -171,13 +171,8 @@ def normalise(graph_def: g.GraphDef, where: str) -> g.GraphDef:
         for hint in ("_output_shapes", "_class", "_gradient_op_type", "_XlaCompile"):
             copy.attr.pop(hint, None)
         copy.device = ""
-    light, large = g.lift_large(bare)
     try:
-        with tf.Graph().as_default() as graph:
-            tf.import_graph_def(light, name="")
-            g.check_shapes(graph)
-            written = graph.as_graph_def()
-        return g.replaced(written, {name: g.constant(name, array) for name, array in large.items()})
+        return g.written(bare)
     except (ValueError, tf.errors.OpError, KeyError) as error:
         raise GraphError(
             f"{where}: the graph cannot be imported with an input of this size ({g.reason(error)}); give the size "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,8 +96,30 @@ def build_graph(
 ) -> tuple[g.GraphDef, str, str]:
     """The GraphDef of a builder with the names of its input and output tensors.
 
-    The batch is left open; a builder that needs to know it (``[1, H, W, C]`` nets) sees None.
+    The batch is left open; a builder that needs to know it (``[1, H, W, C]`` nets) sees None. A builder that says its
+    ``structure`` (the families of the zoo) is called once for equal ones.
     """
+    structure = getattr(build, "structure", None)
+    if not isinstance(structure, str):
+        return _built(build, shape, output, where)
+    key = (structure, shape, output)
+    with _lock:
+        if key not in _graphs:
+            _graphs[key] = _built(build, shape, output, where)
+        _graphs.move_to_end(key)
+        while len(_graphs) > _KEPT_GRAPHS:
+            _graphs.popitem(last=False)
+        return _graphs[key]
+
+
+_KEPT_GRAPHS = 8
+_lock = threading.Lock()
+_graphs: OrderedDict[tuple, tuple[g.GraphDef, str, str]] = OrderedDict()
+
+
+def _built(
+    build: Callable[[tf.Tensor], Any], shape: tuple[int, int, int], output: str | None, where: str
+) -> tuple[g.GraphDef, str, str]:
     with tf.Graph().as_default() as graph:
         images = tf.compat.v1.placeholder(tf.float32, [None, *shape], name="images")
         built = build(images)

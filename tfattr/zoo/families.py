@@ -29,6 +29,15 @@ class Builder:
         """``build(images, **options) -> (net, end_points)``; ``options`` override the preset."""
         return import_module(f"tfattr.zoo.{self.module}").build(images, **{**self.preset, **options})
 
+    def with_options(self, options: Mapping[str, Any]) -> Builder:
+        """The builder with ``options`` set."""
+        return Builder(self.module, MappingProxyType({**self.preset, **options}))
+
+    @property
+    def structure(self) -> str:
+        """Equal for builders that make the same graph of images of one size."""
+        return repr((self.module, sorted(self.preset.items())))
+
 
 @dataclass(frozen=True)
 class Family:

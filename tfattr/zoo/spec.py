@@ -162,7 +162,7 @@ class ModelSpec:
             raise SettingsError(
                 f"{self.name}: builder {self.builder!r} has no option {wrong[0]!r}; it has {', '.join(known.options)}."
             )
-        return functools.partial(known.build, **self.options), known.output
+        return known.build.with_options(self.options), known.output
 
 
 def _checked_keys(table: Mapping[str, Any], source: str, where: str) -> dict[str, Any]:
