@@ -118,15 +118,15 @@ def assemble(
     switches = [f"{node.name}:0" for node in cut.node if node.op == "PlaceholderWithDefault"]
     plain = simplify.fold_constants(plain, output_name, where, switches)
     plain = dropout.without_ones(plain, output_name)
+    plain = layout.channels_last(plain, output_name)  # before anything of it is run
     plain = simplify.fix_shapes(plain, output_name, shape, where)
     plain = simplify.fold_constants(plain, output_name, where)
     plain = simplify.free_batch(plain, batch, shape)
-    plain = layout.channels_last(plain, output_name)
     plain = simplify.normalise(plain, where)
     differentiable.refuse_without_gradient(plain, input_name, output_name, where)
 
     random = np.random.default_rng(_CHECK_SEED).uniform(*bounds, size=(2, *shape)).astype(np.float32)
-    # Channels-first pooling is wrong on CPUs (it gives other values from one run to the next).
+    # A channels-first pooling that once ran on the CPU makes later poolings of the process wrong (oneDNN, TF 2.14).
     cut = layout.channels_last(cut, output_name)
     alone = [_run(plain, output_name, input_name, image, where) for image in (random[:1], random[1:])]
     before = _in_batches(cut, output_name, input_name, random, batch, where)
