@@ -169,14 +169,13 @@ def ranking_text(ranked: SourceRanking, target: str, by: str = RECOMMENDED) -> s
     rows = ranked.rows(target, by)
     others = [name for name in SHOWN if name in ranked.measures and name != by]
     width = max(6, *(len(row["source"]) for row in rows))
-    lines = [
-        f"{'':3s}  {'source':{width}s}  {by:>8s} (95 %){'':8s} first"
-        + "".join(f"  {name:>10s} (95 %){'':7s}" for name in others)
-    ]
+    heads = [f"{name:>8s} (95 %)".ljust(25) for name in (by, *others)]  # a cell has 25 characters
+    heads[0] += "  first"
+    lines = [f"{'':3s}  {'source':{width}s}  " + "  ".join(heads)]
     for place, row in enumerate(rows, 1):
-        cells = [(row["affinity"], row["low"], row["high"]), *(row[name] for name in others)]
-        texts = [f"{value:8.3f} ({low:6.3f}, {high:6.3f})" for value, low, high in cells]
-        texts[0] += f"  {row['first']:4.0%}"
+        own = _cell(row["affinity"], row["low"], row["high"]).ljust(len(heads[0]) - len("  first"))
+        texts = [f"{own}  {row['first']:5.0%}"]
+        texts += [_cell(*row[name]).ljust(len(head)) for name, head in zip(others, heads[1:])]
         lines.append(f"{place:3d}  {row['source']:{width}s}  " + "  ".join(texts))
     shown = [name for name in ranked.missing if name in SHOWN]
     lines += [
@@ -185,6 +184,10 @@ def ranking_text(ranked: SourceRanking, target: str, by: str = RECOMMENDED) -> s
     if RECOMMENDED in ranked.measures and "explained" in ranked.missing:
         lines.append(f"recommended is without explained: {ranked.missing['explained']}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: float, low: float, high: float) -> str:
+    return f"{value:8.3f} ({low:6.3f}, {high:6.3f})"
 
 
 def by_reason(missing: Mapping[str, str], names: Sequence[str] | None = None) -> dict[str, list[str]]:
