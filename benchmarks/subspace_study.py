@@ -3,7 +3,8 @@
     python benchmarks/subspace_study.py maps out/subspace            (about 40 minutes on 2 cores)
     python benchmarks/subspace_study.py judge out/subspace           (5 minutes)
 
-The protocol, written down before any candidate was scored here:
+The protocol, written down before any candidate was scored here, but for the rule which one is judged (step 5, last
+sentence), which came when steps 1 to 3 were known:
 
 * Zoo: the 20 encoders of the rooms; the 3 repeats only for claim 6. Truth: checkpoints/rooms/transfer.csv, 18 targets.
 * Choice: probe sets street and still_life, 9 of the 18 targets (the halves of benchmarks/recommendation_study.py). Verdict: probe
