@@ -1,6 +1,6 @@
 """Cost of each method against one forward and one forward+backward pass of the same trunk, in one run.
 
-    python benchmarks/attribution.py [--net resnet_v1_50] [--size 224] [--batch 8] [--repeats 5] [--no-innvestigate]
+    python benchmarks/attribution.py [--net resnet_v1_50] [--size 224] [--batch 8] [--repeats 5] [--no-innvestigate] [--xla off]
 
 Random weights: speed does not depend on their values. Every figure is the median of ``--repeats`` calls made in
 turn (so that a busy machine slows all alike), in seconds an image and as a ratio in this run.
@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from tfattr.attribution import AttributionSettings, attribute, attributions
+from tfattr.attribution import AttributionSettings, attribute, attributions, xla
 from tfattr.trunk import Preprocessing, Trunk
 from tfattr.zoo import family
 
@@ -62,7 +62,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--no-innvestigate", action="store_true")
+    parser.add_argument(
+        "--xla", choices=xla.MODES, default="off", help="Of the maps, not of the passes they are held to."
+    )
     arguments = parser.parse_args()
+    with xla.compiling(arguments.xla):
+        measure(arguments)
+
+
+def measure(arguments: argparse.Namespace) -> None:
 
     trunk = random_trunk(arguments.net, arguments.size)
     shape = (arguments.batch, *trunk.input_shape)

@@ -164,6 +164,14 @@ def test_smoothgrad_does_not_depend_on_batches_and_without_noise_is_saliency(tin
     np.testing.assert_allclose(still, attribute(tiny, batch, "saliency"), rtol=1e-5, atol=1e-7)
 
 
+def test_photographs_are_preprocessed(tiny):
+    random = np.random.default_rng(4)
+    photos = [random.integers(0, 256, size, dtype=np.uint8) for size in ((9, 12, 3), (20, 7, 3))]
+    fed = attribute(tiny, tiny.preprocess(photos), "grad_input")
+    np.testing.assert_array_equal(attribute(tiny, photos, "grad_input"), fed)
+    np.testing.assert_array_equal(attribute(tiny, photos[0][None], "grad_input"), fed[:1])
+
+
 def test_batches_do_not_change_the_maps(real_trunk, shared):
     trunk = real_trunk("mobilenet_v1_0.25_128")
     x = np.random.default_rng(0).uniform(-1, 1, (5, *trunk.input_shape)).astype(np.float32)

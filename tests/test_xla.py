@@ -97,3 +97,24 @@ def test_maps_of_a_trunk(tmp_path):
             a, b = found[method].astype(np.float64).ravel(), plain[method].astype(np.float64).ravel()
             assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) >= 1 - 1e-6
     assert xla.note(trunk) == "used"
+
+
+def test_a_run_says_what_was_found(tmp_path):
+    """``--xla on`` reaches the models' functions: each model's note stands in run.json, the maps are the same."""
+    import json
+
+    from small_zoo import attribute, write_photos, write_zoo
+
+    from tfattr.records import map_directory, read_maps
+
+    zoo, photos = write_zoo(tmp_path, {"one": 1}), write_photos(tmp_path / "photos", 4)
+    for mode in ("on", "off"):
+        attribute(zoo, photos, tmp_path / mode, xla=mode)
+    said = {mode: json.loads((tmp_path / mode / "run.json").read_text()) for mode in ("on", "off")}
+    assert '"xla"' not in json.dumps(said["off"])
+    assert '"xla": "used"' in json.dumps(said["on"])
+    maps = [
+        [one.map for one in read_maps(map_directory(tmp_path / mode, "one", "grad_input"))] for mode in said
+    ]
+    assert len(maps[0]) == 4
+    np.testing.assert_allclose(maps[0], maps[1], atol=2e-3 * np.abs(maps[1]).max())

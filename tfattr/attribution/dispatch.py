@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ _automatic: Remembered[bool] = Remembered()
 
 def attribute(
     trunk: Trunk,
-    x: np.ndarray | tf.Tensor,
+    x: np.ndarray | tf.Tensor | Sequence[np.ndarray],
     method: str = "grad_input",
     engine: str | None = None,
     target: str = "sum",
@@ -39,7 +40,8 @@ def attribute(
 
     Args:
         trunk: the model.
-        x: float32 ``[N, H, W, C]`` in the trunk's fed frame (``trunk.preprocess`` makes it).
+        x: float32 ``[N, H, W, C]`` in the trunk's fed frame (``trunk.preprocess`` makes it), or photographs, which are
+            preprocessed here: uint8 RGB ``[N, h, w, 3]``, or a list of uint8 ``[h, w, 3]`` of any sizes.
         method: ``saliency`` (``|gradient|``), ``grad_input`` (gradient * x), ``gradient_norm`` (Euclidean norm of
             the gradient over colours, ``[N, H, W, 1]``), ``elrp`` (epsilon-LRP by ``engine``), ``elrp_innvestigate``,
             ``elrp_native``, ``elrp_deepexplain`` (by that engine), ``integrated_gradients``, ``smoothgrad``, or the name
@@ -69,7 +71,8 @@ def attribute(
     settings = AttributionSettings(
         methods=(method,), engine=engine, target=target, epsilon=epsilon, options=dict(options)
     )
-    return attributions(trunk, x, settings, batch_size)[method]
+    photos = isinstance(x, (list, tuple)) or getattr(x, "dtype", None) == np.uint8
+    return attributions(trunk, trunk.preprocess(x) if photos else x, settings, batch_size)[method]
 
 
 def attributions(

@@ -51,10 +51,15 @@ def note(trunk: Trunk) -> str | None:
         return _notes.get(trunk.architecture.key)
 
 
+def wanted() -> bool:
+    """Whether XLA is tried in this block, see :func:`compiling`."""
+    mode = _mode.get()
+    return mode == "on" or (mode == "auto" and bool(tf.config.list_logical_devices("GPU")))
+
+
 def call(trunk: Trunk, key: tuple, make: Callable[[bool], Callable], x: tf.Tensor) -> Any:
     """``make(xla)(x)`` with XLA or without, as the mode and the first batch say; ``key`` names the function."""
-    mode = _mode.get()
-    if mode == "off" or (mode == "auto" and not tf.config.list_logical_devices("GPU")):
+    if not wanted():
         return make(False)(x)
     known = (trunk.architecture.key, key)
     with _lock:

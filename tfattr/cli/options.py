@@ -24,6 +24,13 @@ tf32: Decorator = click.option(
     is_flag=True,
     help="Let a GPU multiply float32 with 10 bits of mantissa (NVIDIA's TF32): faster, and maps differ by about 1e-3.",
 )
+xla: Decorator = click.option(
+    "--xla",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Compile by XLA: auto tries it on a GPU; wherever its first results differ or it fails, it is left.",
+)
 fold_batch_norm: Decorator = click.option(
     "--fold-batch-norm",
     is_flag=True,
@@ -147,6 +154,7 @@ attribution = together(
     trust,
     fold_batch_norm,
     tf32,
+    xla,
     click.option(
         "--representations/--no-representations",
         default=True,

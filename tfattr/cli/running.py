@@ -155,6 +155,7 @@ def _computing(settings: dict[str, Any]) -> dict[str, Any]:
         "repair": settings["repair"],
         "strict": settings["strict"],
         "tf32": settings["tf32"],
+        "xla": settings["xla"],
     }
 
 

@@ -140,6 +140,7 @@ def attribute_zoo(
     runner: Any = LocalRunner,
     strict: bool = False,
     tf32: bool = False,
+    xla: str = "auto",
 ) -> RunManifest:
     """Compute and store the maps that ``out`` lacks; ``run.json`` is written before the first map of a model.
 
@@ -162,6 +163,7 @@ def attribute_zoo(
         runner: called with (plan, survey, bar); :class:`LocalRunner`, or a cluster's.
         strict: end at the first model that cannot be loaded, or method that fails.
         tf32: let a GPU multiply float32 with 10 bits of mantissa; a directory holds runs of one precision.
+        xla: ``auto`` (tried on a GPU), ``on`` or ``off``; what was found stands in ``run.json``.
 
     Returns:
         The run's manifest as it stands on disk.
@@ -184,7 +186,17 @@ def attribute_zoo(
         settings["exif"] = "stored"
     wanted = RunManifest.make([], survey, settings, _described(models, source))
     plan = Plan(
-        out, ids, attribution, records, representations, batch_size, wanted.digest, strict, tf32, len(models)
+        out,
+        ids,
+        attribution,
+        records,
+        representations,
+        batch_size,
+        wanted.digest,
+        strict,
+        tf32,
+        len(models),
+        xla,
     )
     bar = tqdm(
         total=len(models) * len(ids), unit="image", disable=not progress, dynamic_ncols=True, smoothing=0.1

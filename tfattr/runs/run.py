@@ -329,6 +329,12 @@ def run(
     measures: Sequence[str] | None = None,
     linkage: str = "single",
     trust: bool = False,
+    fold_batch_norm: bool = False,
+    representations: bool = True,
+    repair: bool = False,
+    strict: bool = False,
+    tf32: bool = False,
+    xla: str = "auto",
     pictures: bool = False,
     progress: bool = True,
     **options: float,
@@ -349,6 +355,8 @@ def run(
             own, such as ``grad_input_explained``.
         linkage: of the trees.
         trust: let models run code and touch files.
+        fold_batch_norm: batch norm goes into the convolutions when a spec is loaded.
+        representations, repair, strict, tf32, xla: see :func:`tfattr.runs.attribution.attribute_zoo`.
         pictures: also write ``figures/``.
         progress: bars.
 
@@ -356,12 +364,12 @@ def run(
         TfattrError: a model, a probe image or a setting cannot be used, or the directory holds another run.
     """
     opened = open_zoo(zoo, feeding) if isinstance(zoo, (str, os.PathLike)) else zoo
-    models = [model.trusted() if trust and isinstance(model, ModelSpec) else model for model in opened]
+    models = [_as_told(model, trust, fold_batch_norm) for model in opened]
     attribution = AttributionSettings(methods and tuple(methods), engine, target, epsilon, options)
     attribution = continued_settings(out, attribution)
     attribute_zoo(
         models,
-        survey_probe(probe, probe_root, limit, exif=exif),
+        survey_probe(probe, probe_root, limit, strict, exif),
         out,
         attribution,
         RecordSettings(channels, dtype),
@@ -373,6 +381,11 @@ def run(
             "probe_root": os.fspath(probe_root) if probe_root is not None else None,
             "limit": limit,
         },
+        representations=representations,
+        repair=repair,
+        strict=strict,
+        tf32=tf32,
+        xla=xla,
     )
     analyse(
         out,
@@ -396,6 +409,13 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     found = Run(path)
     _ = found.models
     return found
+
+
+def _as_told(model: ModelSpec | Trunk, trust: bool, fold_batch_norm: bool) -> ModelSpec | Trunk:
+    if not isinstance(model, ModelSpec):
+        return model
+    model = model.trusted() if trust else model
+    return model.folded() if fold_batch_norm else model
 
 
 def _svg(figure: Figure) -> str:

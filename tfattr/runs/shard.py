@@ -68,6 +68,7 @@ class Plan:
         strict: a method that fails for a model ends the run instead of being left out.
         tf32: leave it to TensorFlow to multiply float32 as TF32, see :func:`tfattr.precision.float32_only`.
         models: how many the run has.
+        xla: auto, on or off, see :func:`tfattr.attribution.xla.compiling`.
     """
 
     out: Path
@@ -80,6 +81,7 @@ class Plan:
     strict: bool = False
     tf32: bool = False
     models: int = 2
+    xla: str = "auto"
 
     @property
     def layout(self) -> ShardLayout:
@@ -115,7 +117,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         failed: the methods (REPRESENTATION for representations) that failed, and how.
-        facts: what ``run.json`` keeps of the computation: ``batch_size``, ``lrp_engine``.
+        facts: what ``run.json`` keeps of the computation: ``batch_size``, ``lrp_engine``, ``xla``.
     """
 
     failed: Mapping[str, Exception]
@@ -152,6 +154,7 @@ def compute_shards(
     """
     import tensorflow as tf
 
+    from tfattr.attribution import xla
     from tfattr.precision import float32_only
 
     failed: dict[str, Exception] = {}
@@ -160,6 +163,8 @@ def compute_shards(
     left = deque(works)
     with contextlib.ExitStack() as stack:
         stack.enter_context(float32_only(plan.tf32))
+        stack.enter_context(xla.compiling(plan.xla))
+        by_xla = xla.wanted()
         behind = behind or stack.enter_context(Behind())
         while left:
             try:
@@ -184,6 +189,8 @@ def compute_shards(
     facts = {"batch_size": size.size}
     if "elrp" not in failed and (engine := lrp_engine(trunk, plan.attribution)):
         facts["lrp_engine"] = engine
+    if by_xla and (found := xla.note(trunk)):
+        facts["xla"] = found
     return Outcome(failed, facts)
 
 
