@@ -60,7 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
             click.echo(sentence, err=True)
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # no traceback of the interpreter's own end
     if not debug:
-        atexit.register(setattr, sys, "unraisablehook", lambda _: None)  # nor of files that a signal left half open
+        atexit.register(
+            setattr, sys, "unraisablehook", lambda _: None
+        )  # nor of files that a signal left half open
     if status:
         sys.exit(status)
 
