@@ -88,16 +88,9 @@ def backward_function(
         representation, then arrays of the shape of ``x``; epsilon-LRP is ``multiplier * x``. With ``finish``: what that gives.
     """
 
-    def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        y = changed(forward, x)
-        seed = gradients.seed(y, target)
-        with epsilon_rule(epsilon):
-            results = tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
-        if with_gradient:
-            results += tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
-        return (y, *results) if finish is None else finish(x, y, *results)
-
-    return trunk.compiled(("deepexplain", target, epsilon, with_gradient, finish), passes, xla=xla)
+    key = ("deepexplain", target, epsilon, with_gradient, finish)
+    passes = gradients.two_chain_rules(lambda: epsilon_rule(epsilon), target, with_gradient, finish, changed)
+    return trunk.compiled(key, passes, xla=xla)
 
 
 def changed(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,31 @@ def gradient_function(
         return (gradient, y) if finish is None else finish(x, y, gradient)
 
     return trunk.compiled(("gradient", target, finish), passes, xla=xla)
+
+
+def two_chain_rules(
+    rule: Callable[[], AbstractContextManager[None]],
+    target: str,
+    with_gradient: bool,
+    finish: Finish | None,
+    changed: Callable[[Callable[[tf.Tensor], tf.Tensor], tf.Tensor], tf.Tensor] | None = None,
+) -> Callable[[Callable[[tf.Tensor], tf.Tensor], tf.Tensor], tuple[Any, ...]]:
+    """One forward pass, a backward pass by a changed chain rule and, ``with_gradient``, an ordinary one, to be compiled.
+
+    ``rule``: the context in which gradients follow the changed rule. ``changed``: makes the forward pass so that they
+    can; the graph's own if None. Gives ``(y, multiplier[, gradient])``, or what ``finish`` makes of ``x`` and those.
+    """
+
+    def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[Any, ...]:
+        y = forward(x) if changed is None else changed(forward, x)
+        begin = seed(y, target)
+        with rule():
+            results = tf.gradients(y, x, grad_ys=begin, unconnected_gradients="zero")
+        if with_gradient:
+            results += tf.gradients(y, x, grad_ys=begin, unconnected_gradients="zero")
+        return (y, *results) if finish is None else finish(x, y, *results)
+
+    return passes
 
 
 def seed(y: tf.Tensor, target: str) -> tf.Tensor:

@@ -246,13 +246,6 @@ def backward_function(
         )
         net = _nets.keep(trunk, "net", changed)
 
-    def passes(forward: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        y = forward(x)
-        seed = gradients.seed(y, target)
-        with epsilon_rule(epsilon):
-            results = tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
-        if with_gradient:
-            results += tf.gradients(y, x, grad_ys=seed, unconnected_gradients="zero")
-        return (y, *results) if finish is None else finish(x, y, *results)
-
-    return trunk.compiled(("native", target, epsilon, with_gradient, finish), passes, xla=xla, net=net)
+    key = ("native", target, epsilon, with_gradient, finish)
+    passes = gradients.two_chain_rules(lambda: epsilon_rule(epsilon), target, with_gradient, finish)
+    return trunk.compiled(key, passes, xla=xla, net=net)
