@@ -33,9 +33,9 @@ def write(folder: Path, models: int, images: int, side: int) -> None:
         (models + 7, side, side), np.float32
     )  # drawn once: speed does not depend on values
     for model in range(models):
-        home = folder / f"m{model:02d}"
-        for shard in layout.missing(home):
-            with ShardWriter(home, layout, shard, ids) as writer:
+        map_dir = folder / f"m{model:02d}"
+        for shard in layout.missing(map_dir):
+            with ShardWriter(map_dir, layout, shard, ids) as writer:
                 for index in layout.span(shard):
                     writer.add((noise[model] + noise[models + index % 7])[None, :, :, None])
 
@@ -45,14 +45,14 @@ def measure(kind: str, folder: Path) -> None:
     from tfattr.affinity import affinity_from_records
     from tfattr.records import read_maps
 
-    homes = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+    map_dirs = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     wall, core = time.perf_counter(), time.process_time()
     if kind == "read":
-        for home in homes.values():
-            for _ in read_maps(home):
+        for map_dir in map_dirs.values():
+            for _ in read_maps(map_dir):
                 pass
     else:
-        affinity_from_records(homes, keep_images=True).compute()
+        affinity_from_records(map_dirs, keep_images=True).compute()
     peak = peak_bytes()
     print(time.perf_counter() - wall, time.process_time() - core, peak)
 

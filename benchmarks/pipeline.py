@@ -115,7 +115,9 @@ def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, floa
         rounds = []
         for number in range(repeats):
             alone, alone_core = rate(lambda batch: attributions(trunk, batch, settings))
-            passes, passes_core = rate(lambda batch: [part.shape for part in bare(trunk.checked(batch))])
+            passes, passes_core = rate(
+                lambda batch: [part.shape for part in bare(trunk.validate_batch(batch))]
+            )
             attribute_zoo([trunk], survey, folder / f"run{number}", settings, progress=False, runner=Timed)
             rounds.append(
                 {

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import time
 
+from tfattr.baselines import code_grids
 from tfattr.measures import predictivity
-from tfattr.rivals import code_grids
 from tfattr.runs.representations import Representations
 
 

@@ -31,7 +31,7 @@ nan of most of its rows, was left out as tfattr does, and a third with rows adde
 gradient norm, grid 8, centred: Spearman .578, P@5 .656 on the half of the choice (the paper's sum .200, .433; SVCCA .628,
 .622; DDS .460, .589). The verdict, on the targets held out: .613 (.579 to .636 over images) and .622; as --target channels
 has it, flat codes mixed, .665 (.629 to .682) and .667; the paper's sum .126 (.022 to .159) and .378, p = .004; RSA .597 and
-.689, SVCCA .619 and .689, DDS .711 and .800 (p = .29). So it does not beat the best rival, and is level with two.
+.689, SVCCA .619 and .689, DDS .711 and .800 (p = .29). So it does not beat the best baseline, and is level with two.
 What changes it (half of the choice): cut-off .1 -.007, ridge .01 +.014 (held out -.014), 1 -.059; images weighted +.001 and
 -.003; 4 of 8 channels -.07; every second model with 4 channels -.14: spans of other dimension do not compare, give every
 network the same K. Mixtures of all units: a gradient norm is no linear thing, so mixtures of units do badly there (8: -.31;
@@ -56,9 +56,9 @@ import numpy as np
 from recommendation_study import CHOICE, CLOSE, VERDICT, halves, per_target, sign_flips
 from scipy.stats import rankdata
 
+from tfattr.baselines import prepare
 from tfattr.evaluation import Truth, find_truth, interval, read_truth, resamples, score
-from tfattr.records import whole_file
-from tfattr.rivals import prepare
+from tfattr.records import atomic_write
 from tfattr.zoo.file import open_zoo
 
 MAPS, GRIDS, FORMS, COMPARISONS = (
@@ -128,7 +128,7 @@ def make_maps(folder: Path) -> None:
             x = trunk.preprocess(photos)
             (gi, gn), code = maps_of(trunk, x, channels)
             (gi_mix, gn_mix), _ = maps_of(trunk, x, units)
-            with whole_file(path) as temporary, open(temporary, "wb") as file:
+            with atomic_write(path) as temporary, open(temporary, "wb") as file:
                 np.savez(file, gi=gi, gn=gn, gi_mix=gi_mix, gn_mix=gn_mix, code=code.reshape(-1, 16, 16, 8))
             print(probe, spec.name, flush=True)
 
@@ -274,7 +274,7 @@ def search(probes: list[Probe], truth: Truth) -> tuple[Search, tuple, dict[str, 
             lambda probe, kind=kind: mean(summed(probe.maps(kind, 32, "plain"))),
         )
     for label, (name, options) in MEASURES.items():
-        found.add(f"0 {label}", lambda probe, name=name, options=options: rival(probe, name, options))
+        found.add(f"0 {label}", lambda probe, name=name, options=options: baseline(probe, name, options))
     family = list(itertools.product(COMPARISONS, MAPS, GRIDS, FORMS))
     for by, kind, grid, form in family:
         found.add(
@@ -318,7 +318,7 @@ def both(probe: Probe, winners: dict[str, tuple]) -> np.ndarray:
     return sum(ranks(mean(compare(probe.spectra(*winners[kind][:3]), winners[kind][3]))) for kind in MAPS)
 
 
-def rival(probe: Probe, name: str, options: dict, rows: np.ndarray | None = None) -> np.ndarray:
+def baseline(probe: Probe, name: str, options: dict, rows: np.ndarray | None = None) -> np.ndarray:
     codes = dict(zip(probe.models, probe.raw("code")))
     prepared = prepare(name, codes, **options)
     return prepared.affinity() if rows is None else prepared.affinity(rows)
@@ -350,7 +350,7 @@ def verdict(probe: Probe, held_out: Truth, winner: tuple, winners: dict[str, tup
         found[name] = per_target(np.stack([mean(one, row) for row in weights]), held_out)
     found["ranks of both maps"] = per_target(both(probe, winners)[None], held_out)
     for label, (name, options) in MEASURES.items():
-        found[label] = per_target(rival(probe, name, options)[None], held_out)
+        found[label] = per_target(baseline(probe, name, options)[None], held_out)
     print(
         f"\nVerdict: {probe.name}, {len(held_out.targets)} targets held out; Spearman (95 %, images), P@5, | winner less it, p"
     )

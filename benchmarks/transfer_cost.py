@@ -21,7 +21,7 @@ import numpy as np
 from studies.rooms.tasks import TASK_NAMES, TASKS
 from studies.rooms.transfer_run import Splits, run_source
 from tfattr import resources
-from tfattr.records import whole_file
+from tfattr.records import atomic_write
 
 SOURCES, SEEDS = 21, 2  # the twenty encoders and the untrained one
 
@@ -62,7 +62,7 @@ def main() -> None:
             "source": f"one source timed ({core:.0f} core-seconds), times {SOURCES * SEEDS}: benchmarks/transfer_cost.py",
         }
         path = resources.checkpoints() / "rooms" / "transfer_cost.json"
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

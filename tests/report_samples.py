@@ -130,8 +130,8 @@ def evaluation(verdicts: bool = True) -> dict:
         row("grad_input", "maps", 0.27),
         row("elrp", "maps", 0.25),
         row("several methods together", "own", 0.39),
-        row("rsa", "rival", 0.41),
-        row("cka <linear>", "rival", 0.36, interval=False),
+        row("rsa", "baseline", 0.41),
+        row("cka <linear>", "baseline", 0.36, interval=False),
         row("random images", "control", 0.02),
     ]
     return {
@@ -162,7 +162,7 @@ def claims() -> list:
          "numbers": [{"what": "grad_input, rooms against street", "value": 0.97, "interval": [0.95, 0.98], "p": None},
                      {"what": "saliency, rooms against still_life", "value": 0.81, "interval": None, "p": 0.0004}],
          "missing": None},
-        {"number": 2, "title": "Better than <b>rivals</b>", "statement": "Attribution maps rank better than the rest.",
+        {"number": 2, "title": "Better than <b>baselines</b>", "statement": "Attribution maps rank better than the rest.",
          "sentence": "RSA finds more of the relevant sources.", "holds": False, "numbers": [], "missing": None},
         {"number": 3, "title": "Few images are enough", "statement": "A few hundred images are enough.",
          "sentence": "The intervals leave it open.", "holds": None, "numbers": [], "missing": None},

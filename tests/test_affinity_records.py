@@ -37,12 +37,12 @@ def make_maps(sizes, seed=0):
 
 
 def write(run, maps, ids=IDS, layout=LAYOUT, **options):
-    homes = {model: map_directory(run, model, "elrp") for model in maps}
-    for model, home in homes.items():
+    map_dirs = {model: map_directory(run, model, "elrp") for model in maps}
+    for model, map_dir in map_dirs.items():
         for shard in range(layout.count):
-            with ShardWriter(home, layout, shard, ids, **options) as writer:
+            with ShardWriter(map_dir, layout, shard, ids, **options) as writer:
                 writer.add(maps[model][layout.span(shard).start : layout.span(shard).stop])
-    return homes
+    return map_dirs
 
 
 def direct(maps, grid=None):
@@ -66,9 +66,9 @@ def direct(maps, grid=None):
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-6), ("float16", 1e-3)])
 def test_equals_numpy(tmp_path, channels, dtype, tolerance):
     maps = make_maps(SIZES)
-    homes = write(tmp_path, maps, channels=channels, dtype=dtype)
+    map_dirs = write(tmp_path, maps, channels=channels, dtype=dtype)
     seen = []
-    state = affinity_from_records(homes, ids=IDS, progress=seen.append)
+    state = affinity_from_records(map_dirs, ids=IDS, progress=seen.append)
     want = direct(maps)
     assert np.abs(want[np.triu_indices(3, 1)]).min() > 0.05
     np.testing.assert_allclose(state.compute()[0], want, atol=tolerance)
@@ -86,55 +86,55 @@ def test_different_sizes(tmp_path, grid, settled):
 
 
 def test_states_of_parts_merge_to_the_whole(tmp_path):
-    homes = write(tmp_path, make_maps(SIZES))
-    whole = affinity_from_records(homes, ids=IDS)
-    parts = [affinity_from_records(homes, ids=IDS, shards=[shard]) for shard in (2, 0, 1)]
+    map_dirs = write(tmp_path, make_maps(SIZES))
+    whole = affinity_from_records(map_dirs, ids=IDS)
+    parts = [affinity_from_records(map_dirs, ids=IDS, shards=[shard]) for shard in (2, 0, 1)]
     merged = parts[0].merge(parts[1]).merge(parts[2])
     np.testing.assert_array_equal(merged.total, whole.total)
     np.testing.assert_array_equal(merged.counts, whole.counts)
     with pytest.raises(SettingsError, match="no shard 3; the maps are in 3 shards"):
-        affinity_from_records(homes, shards=[3])
+        affinity_from_records(map_dirs, shards=[3])
 
 
 def test_models_of_other_images_are_refused(tmp_path):
     maps = make_maps(SIZES)
-    homes = write(tmp_path / "one", maps)
+    map_dirs = write(tmp_path / "one", maps)
     with pytest.raises(RecordsError, match="found image 0.jpg as number 0, expected x.jpg"):
-        affinity_from_records(homes, ids=["x.jpg", *IDS[1:]])
+        affinity_from_records(map_dirs, ids=["x.jpg", *IDS[1:]])
     with pytest.raises(RecordsError, match="expected at most 9 images"):
-        affinity_from_records(homes, ids=IDS[:9])
+        affinity_from_records(map_dirs, ids=IDS[:9])
     with pytest.raises(RecordsError, match="holds 10 maps, expected 11"):
-        affinity_from_records(homes, ids=[*IDS, "more"])
+        affinity_from_records(map_dirs, ids=[*IDS, "more"])
     other = write(tmp_path / "two", maps, ids=[*IDS[:5], "other.jpg", *IDS[6:]])
     with pytest.raises(
         RecordsError, match=r"b/elrp/maps-00001.*other.jpg.*where .*a/elrp/maps-00001.* has 5.jpg"
     ):
-        affinity_from_records({"a": homes["a"], "b": other["b"]})
+        affinity_from_records({"a": map_dirs["a"], "b": other["b"]})
     longer = write(tmp_path / "three", maps, layout=ShardLayout(10, 5))
     with pytest.raises(RecordsError, match="found 2 shards, expected 3 as for a"):
-        affinity_from_records({"a": homes["a"], "b": longer["b"]})
+        affinity_from_records({"a": map_dirs["a"], "b": longer["b"]})
     with pytest.raises(RecordsError, match="no such directory"):
-        affinity_from_records({"a": homes["a"], "b": tmp_path / "nowhere"})
+        affinity_from_records({"a": map_dirs["a"], "b": tmp_path / "nowhere"})
     with pytest.raises(SettingsError, match="no model"):
         affinity_from_records({})
 
 
 @pytest.mark.parametrize("model", ["a", "b"])
 def test_damaged_shards_are_named(tmp_path, model):
-    homes = write(tmp_path, make_maps(SIZES))
-    shard = homes[model] / LAYOUT.name(1)
+    map_dirs = write(tmp_path, make_maps(SIZES))
+    shard = map_dirs[model] / LAYOUT.name(1)
     data = shard.read_bytes()
     shard.write_bytes(data[: len(data) // 2 + 7])
     with pytest.raises(RecordsError, match=f"{model}/elrp/{shard.name}: damaged"):
-        affinity_from_records(homes, ids=IDS)
+        affinity_from_records(map_dirs, ids=IDS)
     shard.write_bytes(data[: len(data) // 4 * 3])  # exactly three of four records
     with pytest.raises(RecordsError, match=f"{model}/elrp/{shard.name}: ends before"):
-        affinity_from_records(homes, ids=IDS)
+        affinity_from_records(map_dirs, ids=IDS)
     broken = bytearray(data)
     broken[len(data) // 2] ^= 16
     shard.write_bytes(bytes(broken))
     with pytest.raises(RecordsError, match=f"{model}/elrp/{shard.name}: damaged"):
-        affinity_from_records(homes, ids=IDS)
+        affinity_from_records(map_dirs, ids=IDS)
 
 
 def test_zero_and_broken_maps_go_through_the_records(tmp_path):

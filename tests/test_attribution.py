@@ -206,7 +206,7 @@ def test_both_engines_by_name_in_one_call(tmp_path, batch):
 
 def test_single_images_where_the_trunk_wants_them(tiny, batch):
     expected = attribute(tiny, batch, "grad_input")
-    tiny.single = True
+    tiny.batch_dependent = True
     np.testing.assert_allclose(attribute(tiny, batch, "grad_input"), expected, rtol=1e-5, atol=1e-6)
 
 

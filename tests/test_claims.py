@@ -15,7 +15,7 @@ from tfattr.claims import (
     newcomers,
     probe_insensitivity,
     same_task,
-    size_curve,
+    sample_size_curve,
     size_insensitivity,
 )
 from tfattr.claims.correlation import matrix_correlation
@@ -92,10 +92,10 @@ def test_methods_that_agree_and_one_that_differs():
 
 
 def test_size_curve_rises_to_one_and_noise_matters():
-    quiet = size_curve(cosines({"m": blocks()}, noise=0.01), "m", (5, 29, 30), draws=40)
+    quiet = sample_size_curve(cosines({"m": blocks()}, noise=0.01), "m", (5, 29, 30), draws=40)
     assert quiet.correlation[-1] == pytest.approx(1.0)
     assert quiet.cophenetic[-1] == pytest.approx(1.0)
-    loud = size_curve(cosines({"m": blocks()}, noise=2.0), "m", (2, 5, 20), draws=40)
+    loud = sample_size_curve(cosines({"m": blocks()}, noise=2.0), "m", (2, 5, 20), draws=40)
     assert (np.diff(loud.correlation[:, 0]) > 0).all()
     assert loud.correlation[0, 0] < 0.7
     assert size_insensitivity([quiet], 30).holds

@@ -259,7 +259,7 @@ def test_signatures_and_functions_of_saved_models(module, kind, signature):
             module / kind, signature=signature, output="both", feed=fed, preprocessing=BYTES
         )
         np.testing.assert_allclose(both(photo)[:, 6:], [[3, 4]] * 2)
-        assert not both.single
+        assert not both.batch_dependent
 
 
 def test_what_a_saved_model_offers_is_said(module):

@@ -172,7 +172,7 @@ def test_several_outputs_and_inputs(x):
     values = np.arange(5, dtype=np.float32)
     fed = Trunk.from_keras(two, feed={"meta": values}, preprocessing=FRAME)
     assert_same(fed, lambda z: two([z, np.tile(values, (len(z), 1))]), x)
-    assert not fed.single
+    assert not fed.batch_dependent
 
 
 @pytest.mark.filterwarnings("ignore:.*loaded in float32")
@@ -254,7 +254,7 @@ def test_layers_that_depend_on_sizes(layers, shape, x):
     model = keras.Sequential([keras.Input((16, 16, 3)), first, *layers, *last])
     trunk = Trunk.from_keras(model, preprocessing=FRAME)
     assert_same(trunk, lambda z: model(z, training=False), x)
-    assert not trunk.single
+    assert not trunk.batch_dependent
 
 
 def test_batch_norm_left_in_training_mode_takes_images_singly(x):
@@ -262,7 +262,7 @@ def test_batch_norm_left_in_training_mode_takes_images_singly(x):
     y = L.BatchNormalization(gamma_initializer="random_normal")(L.Conv2D(4, 3)(inputs), training=True)
     model = keras.Model(inputs, L.Conv2D(2, 3)(L.ReLU()(y)))
     trunk = Trunk.from_keras(model, preprocessing=FRAME)
-    assert trunk.single
+    assert trunk.batch_dependent
     for image in x:
         assert_same(trunk, model, image[None])
 

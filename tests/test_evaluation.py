@@ -143,7 +143,7 @@ def test_bad_truth_is_one_sentence(tmp_path, measured, matrix):
 
 def test_k_adapts_to_a_small_zoo(tmp_path):
     """Five models can be judged: the better half of four candidates is relevant; by hand for a perfect ranking."""
-    from tfattr.evaluation import judge_rankings
+    from tfattr.evaluation import evaluate
     from tfattr.evaluation.rankings import Ranking
     from tfattr.runs.evaluating import Evaluation
 
@@ -158,7 +158,7 @@ def test_k_adapts_to_a_small_zoo(tmp_path):
         Ranking("wrong", "maps", -matrix),
     ]
     for given, k in ((None, 2), (3, 3), (1, 1)):
-        right, wrong = judge_rankings(rankings, names, truth, k=given)
+        right, wrong = evaluate(rankings, names, truth, k=given)
         assert right.scores.relevant == k
         assert right.row()[f"P@{k}"] == right.row()[f"R@{k}"] == 1.0
         assert right.row()[f"P@{k}_interval"] == [1.0, 1.0]
@@ -168,4 +168,4 @@ def test_k_adapts_to_a_small_zoo(tmp_path):
         found.save(tmp_path)
         assert f"P@{k}" in (tmp_path / "evaluation.csv").read_text().splitlines()[0].split(",")
     with pytest.raises(SettingsError, match="4 candidates a target are too few to look for the 4 best.*--k"):
-        judge_rankings(rankings, names, truth, k=4)
+        evaluate(rankings, names, truth, k=4)

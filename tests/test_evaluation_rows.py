@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfattr.evaluation import Ranking, Truth, interval, judge_rankings, score
+from tfattr.evaluation import Ranking, Truth, evaluate, interval, score
 from tfattr.runs.evaluating import Evaluation
 
 MODELS = tuple("abcdefgh")
@@ -14,7 +14,7 @@ DRAWS = 30
 
 @pytest.fixture(scope="module")
 def evaluation():
-    """Recommended is near the truth, the rival further away, grad_input noise; one has no draws, one others."""
+    """Recommended is near the truth, the baseline further away, grad_input noise; one has no draws, one others."""
     random = np.random.default_rng(0)
     measured = random.random((8, 8))
     truth = Truth(MODELS, MODELS, np.where(np.eye(8, dtype=bool), np.nan, measured))
@@ -25,12 +25,12 @@ def evaluation():
 
     made = [
         ranking("recommended", "own", 0.1),
-        ranking("dds", "rival", 0.5),
-        ranking("rsa", "rival", 2.0, DRAWS // 2),
+        ranking("dds", "baseline", 0.5),
+        ranking("rsa", "baseline", 2.0, DRAWS // 2),
         ranking("grad_input", "maps", 20.0),
         ranking("symmetric", "control", 0.2, 0),
     ]
-    return Evaluation("truth", truth, 5, judge_rankings(made, MODELS, truth)), made
+    return Evaluation("truth", truth, 5, evaluate(made, MODELS, truth)), made
 
 
 def test_differences_are_draw_by_draw(evaluation):
@@ -60,19 +60,18 @@ def test_the_last_sentence_is_made_of_the_numbers(evaluation):
     assert f"mean Spearman {np.mean(found.judged[0].scores.spearman):.2f}" in said
     assert "gradient * input says little" in said
     swapped = [
-        Ranking("dds", "rival", made[0].matrix, made[0].resampled),
+        Ranking("dds", "baseline", made[0].matrix, made[0].resampled),
         Ranking("recommended", "own", *_of(made[1])),
     ]
     assert (
-        "less than by dds"
-        in Evaluation("t", found.truth, 5, judge_rankings(swapped, MODELS, found.truth)).belief()
+        "less than by dds" in Evaluation("t", found.truth, 5, evaluate(swapped, MODELS, found.truth)).belief()
     )
-    same = [Ranking("dds", "rival", *_of(made[0])), Ranking("recommended", "own", *_of(made[0]))]
+    same = [Ranking("dds", "baseline", *_of(made[0])), Ranking("recommended", "own", *_of(made[0]))]
     assert (
         "about as far as by dds"
-        in Evaluation("t", found.truth, 5, judge_rankings(same, MODELS, found.truth)).belief()
+        in Evaluation("t", found.truth, 5, evaluate(same, MODELS, found.truth)).belief()
     )
-    alone = Evaluation("t", found.truth, 5, judge_rankings(made[3:], MODELS, found.truth))
+    alone = Evaluation("t", found.truth, 5, evaluate(made[3:], MODELS, found.truth))
     assert alone.belief() == ""
 
 

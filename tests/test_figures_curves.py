@@ -56,7 +56,7 @@ def test_curves_are_those_given():
 
 
 def test_styles_go_by_kind():
-    kinds = {"elrp": "maps", "rsa": "rival", "svcca": "rival", "pixels": "control", "energy": "own"}
+    kinds = {"elrp": "maps", "rsa": "baseline", "svcca": "baseline", "pixels": "control", "energy": "own"}
     figure = precision_recall_figure(*curves(kinds), 5, kinds=kinds)
     axes = figure.axes[0]
     assert line(axes, "elrp").get_linestyle() == "-"
@@ -66,7 +66,16 @@ def test_styles_go_by_kind():
         colour = line(axes, name).get_color()
         assert colour[1:3] == colour[3:5] == colour[5:7]  # grey
     words = [text.get_text() for text in figure.texts]
-    for expected in ("attribution maps", "rivals", "own", "controls", "references", "RSA", "SVCCA", "ε-LRP"):
+    for expected in (
+        "attribution maps",
+        "baselines",
+        "own",
+        "controls",
+        "references",
+        "RSA",
+        "SVCCA",
+        "ε-LRP",
+    ):
         assert words.count(expected) == 1
 
 
@@ -93,7 +102,7 @@ def test_every_name_of_the_legend_can_be_read(many):
                 for method in ("saliency", "grad_input", "elrp")
                 for probe in "abc"
             },
-            **dict.fromkeys(["rsa", "svcca", "cka", "dds", "depara"], "rival"),
+            **dict.fromkeys(["rsa", "svcca", "cka", "dds", "depara"], "baseline"),
             **dict.fromkeys(["pixel_average", "random_maps", "an_edge_detector_of_the_image"], "control"),
             "energy": "own",
         }
@@ -121,7 +130,7 @@ def test_rankings_that_cannot_be_drawn():
         ((precision, {"a": recall["a"]}, 5), {}, "expected the same rankings"),
         ((precision, {**recall, "b": recall["b"][:4]}, 5), {}, r"\[4, 19\] values"),
         ((precision, recall, 5), {"kinds": {"c": "maps"}}, "no curve of c"),
-        ((precision, recall, 5), {"kinds": {"a": "best"}}, "kind is 'best', expected one of maps, rival"),
+        ((precision, recall, 5), {"kinds": {"a": "best"}}, "kind is 'best', expected one of maps, baseline"),
         ((precision, recall, 5), {"bands": {"a": (recall["a"], recall["a"][:3])}}, r"\[3, 19\] values"),
     ]:
         with pytest.raises(SettingsError, match=message):

@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+from tfattr.baselines import code_grids
 from tfattr.errors import SettingsError
 from tfattr.measures import mean_rank, predictivity
 from tfattr.measures.predictivity import components
-from tfattr.rivals import code_grids
 
 IMAGES, SIDE = 11, 4
 

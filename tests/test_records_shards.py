@@ -196,11 +196,11 @@ def test_five_lines_of_plain_tensorflow(tmp_path):
 
 
 def test_records_carry_the_mark_of_their_run(tmp_path):
-    write_run(tmp_path, random_maps(), origin="net/elrp/0123")
-    assert {record.origin for record in read_maps(tmp_path, IDS)} == {"net/elrp/0123"}
+    write_run(tmp_path, random_maps(), record_key="net/elrp/0123")
+    assert {record.record_key for record in read_maps(tmp_path, IDS)} == {"net/elrp/0123"}
     assert damaged_shards(tmp_path, LAYOUT, IDS, "net/elrp/0123") == {}
     with pytest.raises(
-        RecordsError, match="record 0 is marked net/elrp/0123, expected net/elrp/4567: another run"
+        RecordsError, match="record 0 has the key net/elrp/0123, expected net/elrp/4567: another run"
     ):
         list(read_shard(tmp_path / LAYOUT.name(0), IDS[:3], "net/elrp/4567"))
     assert list(damaged_shards(tmp_path, LAYOUT, IDS, "net/elrp/4567")) == [0, 1, 2]
@@ -209,7 +209,7 @@ def test_records_carry_the_mark_of_their_run(tmp_path):
 def test_records_of_tfattr_0_1_have_no_mark(tmp_path):
     example = tf.train.Example.FromString(encode(make_record(random_maps(1)[0], "a", 0)))
     del example.features.feature["origin"]
-    assert decode(example.SerializeToString()).origin == ""
+    assert decode(example.SerializeToString()).record_key == ""
     parsed = tf.io.parse_single_example(example.SerializeToString(), FEATURE_SPEC)
     assert parsed["origin"].numpy() == b""
 

@@ -196,7 +196,7 @@ def test_names_from_files_are_never_markup(run, study, tmp_path):
         ]
         assert HOSTILE in found.text
         assert HOSTILE in found.data["matrices"][0]["models"]
-        assert "Better than <b>rivals</b>" in found.text
+        assert "Better than <b>baselines</b>" in found.text
         assert "broken<b>.png: truncated & unreadable" in found.text
         assert "cka <linear>" in found.text
 
@@ -330,7 +330,7 @@ def test_the_summary_counts_what_the_files_say(run):
     assert "Of 2 published numbers, 1 came out again." in text
     assert "those of saliency: P@5" in text
     assert "a random ranking would reach 0.263" in text
-    assert "The best rival, RSA" in text
+    assert "The best baseline, RSA" in text
     assert (
         "took 0.05 core hours; measuring transfer took 21 core hours, 420 times as much (380 readouts)."
         in text
@@ -400,7 +400,7 @@ def test_the_evaluation_shows_all_its_rows_with_intervals_and_verdicts(run):
     found = page_of(run)
     for words in (
         "several methods together",
-        "Rivals on the same images",
+        "Baselines on the same images",
         "Controls",
         "✗ not reproduced",
         "✓ reproduced",
@@ -410,7 +410,7 @@ def test_the_evaluation_shows_all_its_rows_with_intervals_and_verdicts(run):
         assert words in found.text
     view = evaluation_view(evaluation())
     assert [group["title"] for group in view["groups"]] == [
-        "Attribution maps", "Rankings of tfattr's own", "Rivals on the same images", "Controls",
+        "Attribution maps", "Rankings of tfattr's own", "Baselines on the same images", "Controls",
     ]  # fmt: skip
     saliency = view["groups"][0]["rows"][0]
     assert saliency["p1"] == number(evaluation()["rows"][0]["P@1"])

@@ -16,10 +16,10 @@ from tfattr.attribution.storage import stored_representation
 from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.probe import read_photo
 from tfattr.records import RunManifest, read_maps, representation_directory
+from tfattr.runs.add_model import add_model, rank_sources
 from tfattr.runs.attribution import attribute_zoo
 from tfattr.runs.controls import probe_of, raw_pixels
 from tfattr.runs.cost import measured_transfer
-from tfattr.runs.newcomer import add_model, rank_sources
 from tfattr.runs.probes import find_probe, survey_probe
 from tfattr.runs.representations import Representations
 from tfattr.runs.reproducing import reproduce, truth_of
@@ -105,7 +105,7 @@ def test_rankings_and_their_kinds(study):
     ):
         assert kinds[name] == "maps"
     for name in ("rsa", "svcca", "linear_cka", "deconfounded_cka", "dds", "depara"):
-        assert kinds[name] == "rival"
+        assert kinds[name] == "baseline"
     for name in ("random networks, grad_input", "raw_pixels", "symmetrised truth"):
         assert kinds[name] == "control"
     assert kinds["predictivity"] == kinds["recommended"] == "own"

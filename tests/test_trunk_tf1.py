@@ -103,7 +103,7 @@ def test_meta_graph_of_a_training_graph(checkpoint):
         fold_batch_norm=True,
     )
     assert close(trunk(images()), checkpoint["expected"]["f"][:3])
-    assert not trunk.single
+    assert not trunk.batch_dependent
     ops = [node.op for node in trunk.graph_def.node]
     assert ops.count("Placeholder") == 1
     assert not {
@@ -251,7 +251,7 @@ def test_statistics_of_the_batch_make_a_trunk_that_takes_images_singly(tmp_path)
         expected = [session.run(y, {x: image[None]})[0] for image in images()]
         prefix = tf1.train.Saver().save(session, str(tmp_path / "m"))
     trunk = Trunk.from_checkpoint(prefix, build=build, preprocessing=FRAME)
-    assert trunk.single
+    assert trunk.batch_dependent
     assert close(trunk(images()), np.stack(expected))
 
 

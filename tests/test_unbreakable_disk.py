@@ -15,7 +15,7 @@ from small_zoo import attribute, write_photos, write_zoo
 
 from tfattr.cli.main import main
 from tfattr.errors import RecordsError, SettingsError, TfattrError
-from tfattr.records import RunManifest, ShardLayout, ShardWriter, remove_unfinished, whole_file
+from tfattr.records import RunManifest, ShardLayout, ShardWriter, atomic_write, remove_unfinished
 from tfattr.runs.lock import locked
 
 
@@ -144,25 +144,25 @@ def test_whole_files_name_themselves(tmp_path):
     with (
         longest_file(1000),
         pytest.raises(OSError, match="File too large") as told,
-        whole_file(path) as temporary,
+        atomic_write(path) as temporary,
     ):
         temporary.write_bytes(bytes(2000))
     assert told.value.filename == str(path)
-    with longest_file(1000), pytest.raises(OSError) as told, whole_file(path) as temporary:
+    with longest_file(1000), pytest.raises(OSError) as told, atomic_write(path) as temporary:
         np.save(temporary.open("wb"), np.zeros(2000))  # numpy counts values instead of naming the error
     assert told.value.filename == str(path)
     assert "written" in told.value.strerror
-    with pytest.raises(FileNotFoundError) as told, whole_file(path):
+    with pytest.raises(FileNotFoundError) as told, atomic_write(path):
         pass  # nothing was written
     assert told.value.filename == str(path)
-    with pytest.raises(FileNotFoundError) as told, whole_file(path) as temporary:
+    with pytest.raises(FileNotFoundError) as told, atomic_write(path) as temporary:
         (tmp_path / "another").read_bytes()
     assert told.value.filename == str(tmp_path / "another")
 
     class NetworkError(OSError):
         """As those of requests: an OSError that takes other arguments."""
 
-    with pytest.raises(NetworkError) as told, whole_file(path):
+    with pytest.raises(NetworkError) as told, atomic_write(path):
         raise NetworkError("no route to host")
     assert told.value.filename is None
     assert list(tmp_path.iterdir()) == []
@@ -223,8 +223,8 @@ def test_the_lock_is_given_back_after_an_error(folder, tmp_path):
 def test_what_a_killed_writer_left_goes_with_the_next_run(folder, tmp_path):
     out = tmp_path / "out"
     attribute(folder / "zoo.toml", folder / "photos", out)
-    homes = [out, out / "figures", out / "attributions/one/saliency", out / "representations/two"]
-    for home in homes:
+    map_dirs = [out, out / "figures", out / "attributions/one/saliency", out / "representations/two"]
+    for home in map_dirs:
         home.mkdir(exist_ok=True)
         (home / ".x.unfinished-0123abcd").write_text("half")
     attribute(folder / "zoo.toml", folder / "photos", out)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from small_zoo import attribute, write_photos, write_zoo
 
-import tfattr.runs.readback
+import tfattr.runs.verify
 from tfattr.affinity import AffinityWarning
 from tfattr.cli.main import main
 from tfattr.records import REPRESENTATION, make_record
 from tfattr.runs.analysis import compute_affinity
-from tfattr.runs.readback import Odd, kind_of, odd_numbers
+from tfattr.runs.verify import AbnormalMaps, abnormal_maps, kind_of
 
 WHITE = (3, 8)
 KINDS = {"usual": 1, "broken": "nan", "huge": "overflow", "dead": "dead", "steep": "steep"}
@@ -35,7 +35,7 @@ def out(folder):
 
 
 def found(out):
-    return {(odd.model, odd.method, odd.kind): odd for odd in odd_numbers(out)}
+    return {(odd.model, odd.method, odd.kind): odd for odd in abnormal_maps(out)}
 
 
 def test_every_odd_map_is_counted_and_named(out):
@@ -97,9 +97,9 @@ def test_the_affinity_leaves_them_out(out):
 
 
 def test_shards_are_read_back_once(folder, out, monkeypatch):
-    read, seen = tfattr.runs.readback.read_shard, []
+    read, seen = tfattr.runs.verify.read_shard, []
     monkeypatch.setattr(
-        tfattr.runs.readback, "read_shard", lambda path, *rest: seen.append(path) or read(path, *rest)
+        tfattr.runs.verify, "read_shard", lambda path, *rest: seen.append(path) or read(path, *rest)
     )
     before = found(out)
     attribute(folder / "zoo.toml", folder / "photos", out)
@@ -119,10 +119,10 @@ def test_shards_are_read_back_once(folder, out, monkeypatch):
 def test_other_methods_of_a_run_are_kept(folder, tmp_path):
     for method in ("saliency", "grad_input"):
         attribute(folder / "zoo.toml", folder / "photos", tmp_path / "out", methods=(method,))
-    assert {(odd.model, odd.method) for odd in odd_numbers(tmp_path / "out", ["dead"])} == {
+    assert {(odd.model, odd.method) for odd in abnormal_maps(tmp_path / "out", ["dead"])} == {
         *(("dead", method) for method in ("saliency", "grad_input", REPRESENTATION))
     }
-    assert odd_numbers(tmp_path / "nowhere") == []
+    assert abnormal_maps(tmp_path / "nowhere") == []
 
 
 # --- what a stored map is ---
@@ -172,14 +172,14 @@ def test_values_beyond_float32_are_not_finite():
 
 
 def test_sentences():
-    odd = Odd("net", "elrp", "not finite", ("a.png", "b.png"), 9, "net/conv4")
+    odd = AbnormalMaps("net", "elrp", "not finite", ("a.png", "b.png"), 9, "net/conv4")
     assert str(odd) == (
         "net: 2 of 9 maps by elrp are not finite (the first is of a.png); the first tensor that is not finite is net/conv4"
     )
     assert str(dataclasses.replace(odd, layer="")).endswith(
         "(the first is of a.png); every tensor of the forward pass is finite, so it is the backward pass that overflows"
     )
-    odd = Odd("net", REPRESENTATION, "denormal", ("a.png",), 9)
+    odd = AbnormalMaps("net", REPRESENTATION, "denormal", ("a.png",), 9)
     assert str(odd) == (
         "net: 1 of 9 representations are below the smallest normal float32 (the first is of a.png)"
     )

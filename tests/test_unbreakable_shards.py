@@ -13,7 +13,7 @@ from small_zoo import METHODS, affinities, attribute, write_photos, write_zoo
 
 from tfattr.affinity import AffinityResult, ImageCosines, affinity_from_records
 from tfattr.errors import RecordsError, SettingsError, TfattrError
-from tfattr.records import RunManifest, describe_trunk, map_directory, origin, read_maps, run_digest
+from tfattr.records import RunManifest, describe_trunk, map_directory, read_maps, record_key, run_digest
 from tfattr.runs.representations import Representations
 from tfattr.zoo.file import open_zoo
 
@@ -60,19 +60,19 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-30])
 
 
-def homes(out, method):
+def map_dirs(out, method):
     return {name: map_directory(out, name, method) for name in NAMES}
 
 
 def streamed(out, method="grad_input"):
-    return affinity_from_records(homes(out, method), ids=RunManifest.load(out).ids)
+    return affinity_from_records(map_dirs(out, method), ids=RunManifest.load(out).ids)
 
 
 DAMAGES = ["flipped", "cut", "missing", "weights", "target", "pixels", "method", "model"]
 
 
-def damage(made, out, home, kind):
-    path = out / home / SHARD
+def damage(made, out, map_dir, kind):
+    path = out / map_dir / SHARD
     if kind == "flipped":
         flip(path)
     elif kind == "cut":
@@ -82,9 +82,9 @@ def damage(made, out, home, kind):
     elif kind == "method":
         shutil.copy(made / "run/attributions/two/saliency" / SHARD, path)
     elif kind == "model":
-        shutil.copy(made / "run" / str(home).replace("two", "one") / SHARD, path)
+        shutil.copy(made / "run" / str(map_dir).replace("two", "one") / SHARD, path)
     else:
-        shutil.copy(made / kind / home / SHARD, path)
+        shutil.copy(made / kind / map_dir / SHARD, path)
     return path
 
 
@@ -130,9 +130,9 @@ def test_only_the_damaged_shard_is_computed_again(made, out, caplog):
 
 def test_a_whole_folder_of_another_run(made, out):
     """All shards agree with each other and with the ids: only the mark tells."""
-    home = out / "attributions/one/grad_input"
-    shutil.rmtree(home)
-    shutil.copytree(made / "weights/attributions/one/grad_input", home)
+    map_dir = out / "attributions/one/grad_input"
+    shutil.rmtree(map_dir)
+    shutil.copytree(made / "weights/attributions/one/grad_input", map_dir)
     elsewhere = shutil.copytree(out / "attributions", out / "elsewhere")  # no run.json asks for a mark there
     bare = {name: elsewhere / name / "grad_input" for name in NAMES}
     assert affinity_from_records(bare, ids=RunManifest.load(out).ids).images == 10
@@ -145,14 +145,14 @@ def test_a_whole_folder_of_another_run(made, out):
 def test_records_without_a_mark_are_not_trusted(made, out):
     from tfattr.records import ShardLayout, ShardWriter
 
-    home = map_directory(out, "one", "saliency")
+    map_dir = map_directory(out, "one", "saliency")
     ids = RunManifest.load(out).ids
-    with ShardWriter(home, ShardLayout(10, 4), 2, ids) as writer:
+    with ShardWriter(map_dir, ShardLayout(10, 4), 2, ids) as writer:
         writer.add(np.ones((2, 24, 24, 3), np.float32))
-    with pytest.raises(RecordsError, match="carries no mark, expected one/saliency/"):
-        list(read_maps(home, ids))
+    with pytest.raises(RecordsError, match="has no key, expected one/saliency/"):
+        list(read_maps(map_dir, ids))
     (out / "run.json").unlink()  # maps by themselves can still be read
-    assert len(list(read_maps(home, ids))) == 10
+    assert len(list(read_maps(map_dir, ids))) == 10
 
 
 def test_marks_say_what_a_record_is_of(made):
@@ -164,11 +164,11 @@ def test_marks_say_what_a_record_is_of(made):
 
         trunk = spec.load()
         for method in METHODS:
-            mark = manifest.origin(spec.name, method)
-            assert mark == origin(manifest.digest, spec.name, identity(describe_trunk(trunk)), method)
+            mark = manifest.record_key(spec.name, method)
+            assert mark == record_key(manifest.digest, spec.name, identity(describe_trunk(trunk)), method)
             assert mark.startswith(f"{spec.name}/{method}/")
             records = list(read_maps(map_directory(made / "run", spec.name, method)))
-            assert {record.origin for record in records} == {mark}
+            assert {record.record_key for record in records} == {mark}
             marks.add(mark)
     assert len(marks) == 4
     hashes = [image["sha256"] for image in manifest.probe]
@@ -176,7 +176,7 @@ def test_marks_say_what_a_record_is_of(made):
     assert run_digest(manifest.settings, hashes[::-1]) != manifest.digest
     assert run_digest({**manifest.settings, "epsilon": 1e-3}, hashes) != manifest.digest
     with pytest.raises(RecordsError, match="no model 'three'.*one, two"):
-        manifest.origin("three")
+        manifest.record_key("three")
 
 
 @pytest.mark.parametrize("loss", ["cut", "gone", "rubbish"])

@@ -15,7 +15,7 @@ import scipy.io
 from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.affinity.state import AffinityState, DroppedMap
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.records.whole import whole_file
+from tfattr.records.atomic import atomic_write
 
 _RESERVED = ("models", "methods", "counts", "images", "grids", "dropped", "measures")
 _NAMED = 5  # dropped maps that a warning names; the result holds them all
@@ -106,7 +106,7 @@ class AffinityResult:
             "dropped": np.array(dropped, dtype=str).reshape(-1, 4),
             "measures": np.array([self.measure(method) for method in self.methods], dtype=str),
         }
-        with whole_file(path) as temporary, open(temporary, "wb") as file:
+        with atomic_write(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays)
         return path
 
@@ -156,9 +156,9 @@ class AffinityResult:
         """
         stacked = np.stack([self.affinity[method] for method in self.methods])
         plain, matlab = Path(directory) / "affinity.npy", Path(directory) / "affinity.mat"
-        with whole_file(plain) as temporary, open(temporary, "wb") as file:
+        with atomic_write(plain) as temporary, open(temporary, "wb") as file:
             np.save(file, stacked)
-        with whole_file(matlab) as temporary, open(temporary, "wb") as file:
+        with atomic_write(matlab) as temporary, open(temporary, "wb") as file:
             scipy.io.savemat(file, {"affinity": stacked})
         return plain, matlab
 

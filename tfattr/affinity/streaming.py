@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from tfattr.affinity.measures import DEFAULT_MEASURE, Measure
 from tfattr.affinity.state import AffinityState
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.records import expected_origin, find_shards, parse_shard_name
+from tfattr.records import expected_record_key, find_shards, parse_shard_name
 
 _COMPARING = 2  # threads, each with an image
 
@@ -33,7 +33,7 @@ def affinity_from_records(
     """Streams the maps of all models, of one method, into an :class:`AffinityState`.
 
     Args:
-        directories: per model, the home of its maps (:func:`tfattr.records.map_directory`). In a run's
+        directories: per model, the folder of its maps (:func:`tfattr.records.map_directory`). In a run's
             directory the records must carry the mark that its ``run.json`` asks for.
         ids: the run's probe image ids in order; the records are checked against them, not if None.
         grid: size to compare at, see :func:`tfattr.affinity.common_grid`.
@@ -78,11 +78,11 @@ def fill_states(
     wrong = [shard for shard in chosen if not 0 <= shard < counts[first]]
     if wrong:
         raise SettingsError(f"there is no shard {wrong[0]}; the maps are in {counts[first]} shards")
-    origins = {model: expected_origin(directory) for model, directory in directories.items()}
+    record_keys = {model: expected_record_key(directory) for model, directory in directories.items()}
     images = (
         each
         for shard in chosen
-        for each in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, origins)
+        for each in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, record_keys)
     )
     seen = 0
     for _ in _compared(states, images):
@@ -121,7 +121,7 @@ def _added(states: Sequence[AffinityState], image: str, futures: Sequence[Future
 
 
 def _lockstep(
-    shards: Mapping[str, Path], ids: Sequence[str] | None, origins: Mapping[str, str | None]
+    shards: Mapping[str, Path], ids: Sequence[str] | None, record_keys: Mapping[str, str | None]
 ) -> Iterator[tuple[str, list]]:
     """Yields (image id, stored maps), one map from each shard; the shards must be of the same images.
 
@@ -130,7 +130,9 @@ def _lockstep(
     from tfattr.records import read_shard  # needs TensorFlow
 
     paths = list(shards.values())
-    for records in zip_longest(*(read_shard(path, origin=origins[model]) for model, path in shards.items())):
+    for records in zip_longest(
+        *(read_shard(path, record_key=record_keys[model]) for model, path in shards.items())
+    ):
         for path, record in zip(paths, records):
             if record is None:
                 raise RecordsError(

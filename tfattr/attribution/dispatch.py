@@ -112,9 +112,9 @@ def computed(
 
     ``settings=None`` computes no maps. See :func:`attributions` for the rest.
     """
-    x = trunk.checked(x)
+    x = trunk.validate_batch(x)
     methods = settings.methods if settings is not None else ()
-    size = 1 if trunk.single else (batch_size or max(len(x), 1))
+    size = 1 if trunk.batch_dependent else (batch_size or max(len(x), 1))
     maps: dict[str, list[Any]] = {method: [] for method in methods}
     representations = []
     with float32_only():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfattr.claims.agreement import methods_agree, probe_insensitivity
 from tfattr.claims.claim import Claim, Number
 from tfattr.claims.kinship import newcomers, same_task
-from tfattr.claims.size import SizeCurve, default_sizes, size_curve, size_insensitivity
+from tfattr.claims.size import SizeCurve, default_sizes, sample_size_curve, size_insensitivity
 from tfattr.claims.structure import local_structure
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "newcomers",
     "probe_insensitivity",
     "same_task",
-    "size_curve",
+    "sample_size_curve",
     "size_insensitivity",
 ]

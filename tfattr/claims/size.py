@@ -38,7 +38,7 @@ def default_sizes(images: int) -> tuple[int, ...]:
     return tuple(size for size in wanted if size < images)
 
 
-def size_curve(
+def sample_size_curve(
     cosines: ImageCosines, method: str, sizes: Sequence[int], draws: int = 100, seed: int = 0
 ) -> SizeCurve:
     """Correlation with the affinity and the tree of all images, for ``draws`` parts of each size drawn without return."""

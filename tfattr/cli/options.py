@@ -159,7 +159,7 @@ attribution = together(
         "--representations/--no-representations",
         default=True,
         show_default=True,
-        help="Also keep the models' outputs, for the rivals of `tfattr evaluate`.",
+        help="Also keep the models' outputs, for the baselines of `tfattr evaluate`.",
     ),
     click.option("--repair", is_flag=True, help="Check every shard first, and compute damaged ones again."),
 )

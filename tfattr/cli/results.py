@@ -109,7 +109,7 @@ def rank(
     how far the choice of images matters, not how often such a ranking is right. With --query a model joins the run: its maps are computed, those of the others are only read.
     """
     from tfattr.evaluation.sources import RECOMMENDED, ranking_text
-    from tfattr.runs.newcomer import add_model
+    from tfattr.runs.add_model import add_model
     from tfattr.runs.ranking import rank_run
 
     if (target is None) == (query is None):
@@ -146,7 +146,7 @@ _TRUTH = click.option(
 @_RUN
 @_TRUTH
 @click.option(
-    "--rivals/--no-rivals",
+    "--baselines/--no-baselines",
     default=True,
     show_default=True,
     help="Also recommended, predictivity, RSA, SVCCA, CKA, DDS, DEPARA, controls.",
@@ -168,14 +168,14 @@ _TRUTH = click.option(
 def evaluate(
     run: str,
     truth: str | None,
-    rivals: bool,
+    baselines: bool,
     k: int | None,
     draws: int,
     probe: str | None,
     quiet: bool,
     debug: bool,
 ) -> None:
-    """Precision and recall at K of RUN's affinities against measured transfer, with rivals and controls.
+    """Precision and recall at K of RUN's affinities against measured transfer, with baselines and controls.
 
     RUN may also be an affinity.npy or affinity.mat in the authors' layout [3, 20, 20].
     """
@@ -188,7 +188,7 @@ def evaluate(
         return
     study = open_study(run)
     folder = study.folder(study.main)
-    found = evaluate_run(folder, truth_of(study, truth), rivals, draws, progress=not quiet, k=k)
+    found = evaluate_run(folder, truth_of(study, truth), baselines, draws, progress=not quiet, k=k)
     found.save(folder, f"{study.zoo} zoo against measured transfer")
     click.echo(found.table())
     click.echo(f"\nwritten: {folder}/evaluation.json, evaluation.csv, figures/precision_recall.png")

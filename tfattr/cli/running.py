@@ -202,7 +202,7 @@ def _computing(settings: dict[str, Any]) -> dict[str, Any]:
 @options.quiet
 @options.debug
 def reproduce(zoo: str, out: str, **settings: Any) -> None:
-    """Everything that the paper shows, for ZOO: runs on every probe set, figures, claims, rivals, one report.
+    """Everything that the paper shows, for ZOO: runs on every probe set, figures, claims, baselines, one report.
 
     ``tfattr reproduce rooms --out DIR`` needs nothing else; ``taskonomy`` and ``merged`` need the originals
     (`tfattr fetch`) and the probe sets' photographs.

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from packaging import version
 
-from tfattr.compat.lending import lent
+from tfattr.compat.patched_modules import patched_modules
 
 
 def _pkg_resources() -> ModuleType:
@@ -22,7 +22,7 @@ def _pkg_resources() -> ModuleType:
 
 
 _there = importlib.util.find_spec("pkg_resources") is not None
-with contextlib.nullcontext() if _there else lent({"pkg_resources": _pkg_resources()}):
+with contextlib.nullcontext() if _there else patched_modules({"pkg_resources": _pkg_resources()}):
     import tensorflow_hub as hub
 
 __all__ = ["hub"]

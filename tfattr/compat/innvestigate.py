@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfattr.compat import installed
 from tfattr.compat.keras import keras
-from tfattr.compat.lending import lent
+from tfattr.compat.patched_modules import patched_modules
 from tfattr.errors import MissingExtraError
 
 _SUBMODULES = ("backend", "layers", "models", "utils")
@@ -33,7 +33,7 @@ if "innvestigate" not in sys.modules:
     # A plain import of it fails on Keras 3 and leaves those of its modules behind that did not fail.
     for _name in [name for name in sys.modules if name.startswith("innvestigate.")]:
         del sys.modules[_name]
-with lent(_names):
+with patched_modules(_names):
     innvestigate = importlib.import_module("innvestigate")
 
 __all__ = ["innvestigate"]

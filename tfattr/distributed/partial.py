@@ -13,7 +13,7 @@ import numpy as np
 from tfattr.affinity import AffinityState, affinity_from_records
 from tfattr.affinity.measures import find_measure
 from tfattr.affinity.state import DroppedMap
-from tfattr.records import find_shards, map_directory, whole_file
+from tfattr.records import atomic_write, find_shards, map_directory
 from tfattr.runs.timing import Stopwatch
 
 _MOST_PARTS = 16  # of an entry
@@ -33,7 +33,7 @@ class Comparison:
     grid: tuple[int, int] | None = None
     keep_images: bool = False
 
-    def homes(self, method: str) -> dict[str, Path]:
+    def map_dirs(self, method: str) -> dict[str, Path]:
         return {model: map_directory(self.out, model, method) for model in self.models}
 
 
@@ -61,7 +61,7 @@ def parts_of(comparison: Comparison) -> list[Part]:
     """
     parts = []
     for number, (method, _) in enumerate(comparison.entries):
-        count = len(find_shards(comparison.homes(method)[comparison.models[0]]))
+        count = len(find_shards(comparison.map_dirs(method)[comparison.models[0]]))
         shards = np.array_split(np.arange(count), min(count, _MOST_PARTS))
         parts += [Part(number, tuple(map(int, some))) for some in shards]
     return parts
@@ -72,7 +72,7 @@ def partial_of(part: Part, comparison: Comparison) -> tuple[int, Partial]:
     method, measure = comparison.entries[part.entry]
     with Stopwatch() as watch:
         state = affinity_from_records(
-            comparison.homes(method),
+            comparison.map_dirs(method),
             ids=comparison.ids,
             grid=comparison.grid,
             shards=part.shards,
@@ -101,7 +101,7 @@ def save_partial(numbered: tuple[int, Partial], folder: str | os.PathLike[str]) 
     number, partial = numbered
     state = partial.state
     kept = state.kept or {}
-    with whole_file(Path(folder) / f"{number}.npz") as temporary, open(temporary, "wb") as file:
+    with atomic_write(Path(folder) / f"{number}.npz") as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
             models=np.array(state.models, dtype=str),

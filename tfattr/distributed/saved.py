@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfattr.records import remove_unfinished, representation_directory, whole_file
+from tfattr.records import atomic_write, remove_unfinished, representation_directory
 
 if TYPE_CHECKING:
     from tfattr.runs.shard import Plan
@@ -38,13 +38,13 @@ def remove_trunks(out: str | os.PathLike[str]) -> None:
 def remove_halves(plan: Plan, models: Iterable[str]) -> None:
     """Removes what killed workers left of shards that others finished; for when no task runs any more."""
     for model in models:
-        for home in (*plan.homes(model).values(), representation_directory(plan.out, model)):
-            remove_unfinished(home)
+        for map_dir in (*plan.map_dirs(model).values(), representation_directory(plan.out, model)):
+            remove_unfinished(map_dir)
 
 
 def write_note(out: str | os.PathLike[str], model: str, first_shard: int, amounts: dict[str, float]) -> None:
     """What one task took; a repetition of the task replaces it."""
-    with whole_file(trunk_folder(out, model) / _NOTE.format(first_shard)) as temporary:
+    with atomic_write(trunk_folder(out, model) / _NOTE.format(first_shard)) as temporary:
         temporary.write_text(json.dumps(amounts), encoding="utf-8")
 
 
@@ -59,7 +59,7 @@ def read_notes(out: str | os.PathLike[str], model: str) -> dict[str, float]:
 
 def write_outcome(out: str | os.PathLike[str], model: str, first_shard: int, told: dict[str, Any]) -> None:
     """How one task went: ``lacking``, ``facts`` and ``device``, see :func:`read_outcome`."""
-    with whole_file(trunk_folder(out, model) / _OUTCOME.format(first_shard)) as temporary:
+    with atomic_write(trunk_folder(out, model) / _OUTCOME.format(first_shard)) as temporary:
         temporary.write_text(json.dumps(told), encoding="utf-8")
 
 

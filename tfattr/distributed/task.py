@@ -61,15 +61,15 @@ def perform(task: Task, plan: Plan, feed: Feed) -> None:
     """
     from tfattr.precision import describe_device
 
-    home = trunk_folder(plan.out, task.model)
+    folder = trunk_folder(plan.out, task.model)
     with _one_at_a_time:
         with Stopwatch() as loading:
-            trunk = _trunk(str(home), task.graph)
+            trunk = _trunk(str(folder), task.graph)
         works, waited = list(_lacking(plan, task)), feed.waited
         images = sum(len(plan.layout.span(work.shard)) for work in works)
 
         def check() -> None:
-            if not home.is_dir():
+            if not folder.is_dir():
                 raise WorkersError(f"{plan.out}: the run was ended; {task.model} is left as it is.")
 
         with Stopwatch() as watch:
@@ -121,13 +121,13 @@ def _lacking(plan: Plan, task: Task) -> Iterator[Work]:
 
 
 @functools.lru_cache(maxsize=_MOST_TRUNKS)
-def _trunk(home: str, graph: str) -> Trunk:
+def _trunk(folder: str, graph: str) -> Trunk:
     from tfattr.runs.devices import grow_memory
     from tfattr.trunk.trunk import Trunk
 
     grow_memory()
     gc.collect()  # trunks that were dropped go before the next comes
-    trunk = Trunk.load(home)
+    trunk = Trunk.load(folder)
     if trunk.provenance["graph_sha256"] != graph:
-        raise WorkersError(f"{home}: found the trunk of another run, expected graph {graph[:12]}...")
+        raise WorkersError(f"{folder}: found the trunk of another run, expected graph {graph[:12]}...")
     return trunk

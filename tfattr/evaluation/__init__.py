@@ -10,14 +10,14 @@ from tfattr.evaluation.hits import (
     relabelling_p_value,
 )
 from tfattr.evaluation.intervals import Intervals, interval, resamples, score_intervals
-from tfattr.evaluation.rankings import Judged, Ranking, judge_rankings
+from tfattr.evaluation.rankings import EvaluationResult, Ranking, evaluate
 from tfattr.evaluation.scores import Scores, score
 from tfattr.evaluation.truth import NOT_TARGETS, Truth, find_truth, read_truth
 
 __all__ = [
     "NOT_TARGETS",
     "Intervals",
-    "Judged",
+    "EvaluationResult",
     "Ranking",
     "Scores",
     "Truth",
@@ -25,7 +25,7 @@ __all__ = [
     "find_truth",
     "hits_at_k",
     "interval",
-    "judge_rankings",
+    "evaluate",
     "oracle_precision",
     "random_precision",
     "read_truth",

@@ -13,7 +13,7 @@ from tfattr.evaluation.intervals import Intervals, score_intervals
 from tfattr.evaluation.scores import Scores, score
 from tfattr.evaluation.truth import Truth
 
-KINDS = ("maps", "own", "rival", "control")
+KINDS = ("maps", "own", "baseline", "control")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Ranking:
 
     Attributes:
         name: of the measure.
-        kind: ``maps`` (attribution), ``own`` (a measure of tfattr's own), ``rival`` or ``control``.
+        kind: ``maps`` (attribution), ``own`` (a measure of tfattr's own), ``baseline`` or ``control``.
         matrix: affinity ``[M, M]``, row: target.
         resampled: gives the same affinity on bootstrap draws of the probe images, or None.
     """
@@ -34,7 +34,7 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluationResult:
     """A ranking with its scores, and intervals where it could be resampled."""
 
     ranking: Ranking
@@ -71,14 +71,14 @@ class Judged:
         }
 
 
-def judge_rankings(
+def evaluate(
     rankings: Sequence[Ranking],
     models: Sequence[str],
     truth: Truth,
     literature: Callable[[np.ndarray], dict[str, float | None]] | None = None,
     progress: Callable[[int], Any] | None = None,
     k: int | None = None,
-) -> list[Judged]:
+) -> list[EvaluationResult]:
     """Judge each ranking of ``models`` by ``truth``.
 
     Args:
@@ -95,7 +95,9 @@ def judge_rankings(
         ends = None
         if ranking.resampled is not None:
             ends = score_intervals(ranking.resampled(), models, truth, found.relevant)
-        judged.append(Judged(ranking, found, ends, literature(ranking.matrix) if literature else {}))
+        judged.append(
+            EvaluationResult(ranking, found, ends, literature(ranking.matrix) if literature else {})
+        )
         if progress is not None:
             progress(1)
     return judged

@@ -16,7 +16,7 @@ from tfattr.affinity.ranking import rank
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.evaluation.intervals import interval
 from tfattr.evaluation.rankings import Ranking
-from tfattr.records.whole import whole_file
+from tfattr.records.atomic import atomic_write
 
 RECOMMENDED = "recommended"
 RANKING_NAME = "ranking.npz"
@@ -105,7 +105,7 @@ class SourceRanking:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the .npz: plain arrays by the attributes' names; ``missing`` as two lists."""
-        with whole_file(Path(path)) as temporary, open(temporary, "wb") as file:
+        with atomic_write(Path(path)) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
                 file,
                 models=np.array(self.models, dtype=str),

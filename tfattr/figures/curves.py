@@ -16,7 +16,7 @@ from tfattr.figures.style import FONT, MARKERS, SAFE_COLOURS, inch_text, widest
 # kind -> heading of the legend, line style; controls are grey like the references.
 _KINDS = {
     "maps": ("attribution maps", "-"),
-    "rival": ("rivals", "--"),
+    "baseline": ("baselines", "--"),
     "own": ("own", "-."),
     "control": ("controls", (0, (4, 1.5, 1, 1.5, 1, 1.5))),
 }
@@ -46,7 +46,7 @@ def precision_recall_figure(
         title: above both.
         bands: name of a ranking -> lower and upper end of an interval of its precision, float ``[C]`` each.
             The recall's is the same times K / relevant.
-        kinds: name of a ranking -> "maps" (solid; taken for names that are absent), "rival" (dashed), "own"
+        kinds: name of a ranking -> "maps" (solid; taken for names that are absent), "baseline" (dashed), "own"
             (dash-dotted) or "control" (grey); the legend is grouped by them.
 
     Raises:
@@ -124,7 +124,7 @@ def _check(precision, recall, bands, kinds) -> int:
 
 def _styles(kinds: Mapping[str, str]) -> dict[str, dict]:
     """Line, colour and marker of each ranking. Marks are staggered, so that curves that coincide are seen."""
-    coloured = [name for kind in ("maps", "rival", "own") for name, of in kinds.items() if of == kind]
+    coloured = [name for kind in ("maps", "baseline", "own") for name, of in kinds.items() if of == kind]
     sparse = 2 if len(kinds) < 5 else 3
     styles = {}
     for index, name in enumerate([*coloured, *(name for name in kinds if name not in coloured)]):
@@ -135,7 +135,7 @@ def _styles(kinds: Mapping[str, str]) -> dict[str, dict]:
             "linewidth": 1.3 if len(kinds) < 9 else 1.05,
             "marker": MARKERS[index % len(MARKERS)],
             "markersize": 3.8 if len(kinds) < 9 else 3.2,
-            "markerfacecolor": "white" if kind in ("rival", "control") else None,
+            "markerfacecolor": "white" if kind in ("baseline", "control") else None,
             "markevery": (index % sparse, sparse),
         }
     return {name: styles[name] for name in kinds}

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tfattr.errors import SettingsError
-from tfattr.records.whole import whole_file
+from tfattr.records.atomic import atomic_write
 
 FORMATS = (".png", ".svg", ".pdf")
 _LARGE = 200_000  # characters of a picture embedded in an SVG from which on it is compressed
@@ -36,7 +36,7 @@ def save_figure(figure: Figure, *paths: str | os.PathLike[str], dpi: int = 150) 
         kind, content = target.suffix[1:].lower(), io.BytesIO()
         figure.savefig(content, format=kind, dpi=dpi, bbox_inches="tight", facecolor="white")
         written = content.getvalue()
-        with whole_file(target) as temporary:
+        with atomic_write(target) as temporary:
             temporary.write_bytes(_EMBEDDED.sub(_compressed, written) if kind == "svg" else written)
     return targets
 

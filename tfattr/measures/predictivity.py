@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from tfattr.baselines.comparisons import multiplicities
+from tfattr.baselines.representations import checked, code_grids
+from tfattr.baselines.svcca import averaged
 from tfattr.errors import SettingsError
-from tfattr.rivals.comparisons import multiplicities
-from tfattr.rivals.representations import checked, code_grids
-from tfattr.rivals.svcca import averaged
 
 WINDOW = 3
 HIDDEN = 256
@@ -81,7 +81,7 @@ def predictivity(
     Args:
         representations: model to float32 ``[N, h, w, c]`` or ``[N, c]``, the same N images in the same order.
         grids: model to height and width, for vectors that are flattened maps (row by row, channels last); those found
-            by :func:`tfattr.rivals.representations.code_grids` if None.
+            by :func:`tfattr.baselines.representations.code_grids` if None.
         window: positions along a side that a readout sees, odd.
         hidden: random features; 0 for a linear readout.
         seed: of the random features.

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from tfattr.attribution.storage import CHANNELS, DTYPES, channel_mean, check_storage
+from tfattr.records.atomic import atomic_write, remove_unfinished
 from tfattr.records.layout import (
     IMAGES_PER_SHARD,
     ShardLayout,
@@ -22,12 +23,11 @@ from tfattr.records.manifest import (
     RunManifest,
     check_compatible,
     describe_trunk,
-    expected_origin,
+    expected_record_key,
     identity,
     versions,
 )
-from tfattr.records.mark import REPRESENTATION, origin, run_digest
-from tfattr.records.whole import remove_unfinished, whole_file
+from tfattr.records.record_key import REPRESENTATION, record_key, run_digest
 
 _NEED_TENSORFLOW = {
     "FEATURE_SPEC": "spec",
@@ -59,12 +59,12 @@ __all__ = [
     "decode",
     "describe_trunk",
     "encode",
-    "expected_origin",
+    "expected_record_key",
     "find_shards",
     "identity",
     "make_record",
     "map_directory",
-    "origin",
+    "record_key",
     "parse_shard_name",
     "read_maps",
     "read_shard",
@@ -72,7 +72,7 @@ __all__ = [
     "representation_directory",
     "run_digest",
     "versions",
-    "whole_file",
+    "atomic_write",
 ]
 
 

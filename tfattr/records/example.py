@@ -20,7 +20,7 @@ class MapRecord:
     """A stored map: ``stored * scale`` is the map, ``stored`` is float16 or float32 ``[H, W, C]``.
 
     ``norm`` is the map's Euclidean norm (NaN if not finite), ``finite`` says whether all values are;
-    ``origin`` is the mark of model, method and run (:mod:`tfattr.records.mark`), empty if none was given.
+    ``record_key`` is the key of model, method and run (:mod:`tfattr.records.record_key`), empty if none was given.
     """
 
     id: str
@@ -29,7 +29,7 @@ class MapRecord:
     scale: float
     norm: float
     finite: bool
-    origin: str = ""
+    record_key: str = ""
 
     @property
     def map(self) -> np.ndarray:
@@ -44,7 +44,7 @@ def make_record(
     *,
     channels: str = "mean",
     dtype: str = "float16",
-    origin: str = "",
+    record_key: str = "",
 ) -> MapRecord:
     """Prepares a map ``[H, W, C]`` for storage.
 
@@ -53,7 +53,7 @@ def make_record(
         id: the probe image's id.
         index: its position among the run's readable probe images.
         channels, dtype: see :func:`tfattr.attribution.storage.stored_maps`.
-        origin: the mark of model, method and run.
+        record_key: the key of model, method and run.
 
     Raises:
         SettingsError: unknown ``channels`` or ``dtype``, or a map that is not ``[H, W, C]``.
@@ -61,14 +61,16 @@ def make_record(
     if map.ndim != 3:
         raise SettingsError(f"the map of {id} has shape {map.shape}, expected [H, W, C] with no side of 0")
     batch = stored_maps(map[None], channels, dtype)
-    return next(records_of(batch, [id], index, origin))
+    return next(records_of(batch, [id], index, record_key))
 
 
-def records_of(batch: StoredMaps, ids: Sequence[str], first: int, origin: str = "") -> Iterator[MapRecord]:
+def records_of(
+    batch: StoredMaps, ids: Sequence[str], first: int, record_key: str = ""
+) -> Iterator[MapRecord]:
     """The records of a batch of maps; ``ids`` are its images', ``first`` is the position of the first."""
     columns = (batch.scale.tolist(), batch.norm.tolist(), batch.finite.tolist())
     for offset, (id, stored, scale, norm, finite) in enumerate(zip(ids, batch.stored, *columns)):
-        yield MapRecord(id, first + offset, stored, scale, norm, finite, origin)
+        yield MapRecord(id, first + offset, stored, scale, norm, finite, record_key)
 
 
 class Encoder:
@@ -99,7 +101,7 @@ class Encoder:
         feature["scale"].float_list.value[0] = record.scale
         feature["norm"].float_list.value[0] = record.norm
         feature["finite"].int64_list.value[0] = int(record.finite)
-        feature["origin"].bytes_list.value[0] = record.origin.encode()
+        feature["origin"].bytes_list.value[0] = record.record_key.encode()
         return self._example.SerializeToString(deterministic=True)
 
 
@@ -118,7 +120,7 @@ def decode(data: bytes) -> MapRecord:
         feature = tf.train.Example.FromString(data).features.feature
         shape = tuple(feature["shape"].int64_list.value)
         dtype = _LITTLE_ENDIAN[feature["dtype"].bytes_list.value[0].decode()]
-        marks = feature["origin"].bytes_list.value  # absent from records of tfattr 0.1
+        keys = feature["origin"].bytes_list.value  # absent from records of tfattr 0.1
         stored = np.frombuffer(feature["map"].bytes_list.value[0], dtype).reshape(shape)
         return MapRecord(
             id=feature["id"].bytes_list.value[0].decode(),
@@ -127,7 +129,7 @@ def decode(data: bytes) -> MapRecord:
             scale=feature["scale"].float_list.value[0],
             norm=feature["norm"].float_list.value[0],
             finite=bool(feature["finite"].int64_list.value[0]),
-            origin=marks[0].decode() if marks else "",
+            record_key=keys[0].decode() if keys else "",
         )
     except (DecodeError, IndexError, KeyError, ValueError) as error:
         raise RecordsError(f"a record is not an attribution map of tfattr ({error})") from error

@@ -84,7 +84,7 @@ def parse_shard_name(name: str) -> tuple[int, int]:
 
 
 def map_directory(run: str | os.PathLike[str], model: str, method: str) -> Path:
-    """The home of one model's maps of one method: ``<run>/attributions/<model>/<method>``.
+    """The folder of one model's maps of one method: ``<run>/attributions/<model>/<method>``.
 
     Raises:
         SettingsError: a name that cannot be a folder (empty, with a slash, or starting with a dot).
@@ -93,7 +93,7 @@ def map_directory(run: str | os.PathLike[str], model: str, method: str) -> Path:
 
 
 def representation_directory(run: str | os.PathLike[str], model: str) -> Path:
-    """The home of one model's representations, shards like those of maps: ``<run>/representations/<model>``.
+    """The folder of one model's representations, shards like those of maps: ``<run>/representations/<model>``.
 
     Raises:
         SettingsError: a name that cannot be a folder.

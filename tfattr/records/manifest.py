@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tfattr.errors import RecordsError, SettingsError
+from tfattr.records.atomic import atomic_write
 from tfattr.records.layout import ATTRIBUTIONS, REPRESENTATIONS
-from tfattr.records.mark import REPRESENTATION, origin, run_digest
 from tfattr.records.plain import plain
-from tfattr.records.whole import whole_file
+from tfattr.records.record_key import REPRESENTATION, record_key, run_digest
 
 MANIFEST_NAME = "run.json"
 FORMAT = 3  # 2: source; 3: computing, lacking
@@ -83,8 +83,8 @@ class RunManifest:
         """What all records of the run have in common, see :func:`tfattr.records.run_digest`."""
         return run_digest(self.settings, (image["sha256"] for image in self.probe))
 
-    def origin(self, model: str, method: str = REPRESENTATION) -> str:
-        """The mark that the records of a model and method (or its representations) must carry.
+    def record_key(self, model: str, method: str = REPRESENTATION) -> str:
+        """The record key that the records of a model and method (or its representations) must carry.
 
         Raises:
             RecordsError: the manifest does not name the model.
@@ -93,7 +93,7 @@ class RunManifest:
             raise RecordsError(
                 f"the run holds no model {model!r}; its {MANIFEST_NAME} names {', '.join(self.models) or 'none'}"
             )
-        return origin(self.digest, model, identity(self.models[model]), method)
+        return record_key(self.digest, model, identity(self.models[model]), method)
 
     def with_models_of(self, other: RunManifest) -> RunManifest:
         """This manifest with the models of ``other`` added, or replaced where both have them; sources likewise."""
@@ -123,7 +123,7 @@ class RunManifest:
         """Writes ``<run>/run.json``, whole or not at all; returns its path."""
         path = Path(run) / MANIFEST_NAME
         text = json.dumps(plain(dataclasses.asdict(self)), indent=1, ensure_ascii=False)
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
         return path
 
@@ -158,23 +158,23 @@ class RunManifest:
         return cls(**found)
 
 
-def expected_origin(home: str | os.PathLike[str]) -> str | None:
-    """The mark that the records of a home must carry, by the ``run.json`` above it; None where there is none.
+def expected_record_key(map_dir: str | os.PathLike[str]) -> str | None:
+    """The record key that the records of a folder must carry, by the ``run.json`` above it; None where there is none.
 
     Args:
-        home: a folder as :func:`tfattr.records.map_directory` or ``representation_directory`` names it.
+        map_dir: a folder as :func:`tfattr.records.map_directory` or ``representation_directory`` names it.
 
     Raises:
-        RecordsError: the ``run.json`` cannot be read, or does not name the home's model.
+        RecordsError: the ``run.json`` cannot be read, or does not name the folder's model.
     """
-    home = Path(os.path.abspath(home))
-    if home.parent.name == REPRESENTATIONS:
-        run, model, method = home.parents[1], home.name, REPRESENTATION
-    elif home.parent.parent.name == ATTRIBUTIONS:
-        run, model, method = home.parents[2], home.parent.name, home.name
+    map_dir = Path(os.path.abspath(map_dir))
+    if map_dir.parent.name == REPRESENTATIONS:
+        run, model, method = map_dir.parents[1], map_dir.name, REPRESENTATION
+    elif map_dir.parent.parent.name == ATTRIBUTIONS:
+        run, model, method = map_dir.parents[2], map_dir.parent.name, map_dir.name
     else:
         return None
-    return RunManifest.load(run).origin(model, method) if (run / MANIFEST_NAME).exists() else None
+    return RunManifest.load(run).record_key(model, method) if (run / MANIFEST_NAME).exists() else None
 
 
 def versions() -> dict[str, str]:

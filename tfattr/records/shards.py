@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from tfattr.attribution.storage import StoredMaps, check_storage, stored_maps
 from tfattr.errors import RecordsError
+from tfattr.records.atomic import atomic_write
 from tfattr.records.example import Encoder, MapRecord, decode, records_of
 from tfattr.records.layout import ShardLayout, find_shards
-from tfattr.records.manifest import expected_origin
-from tfattr.records.whole import whole_file
+from tfattr.records.manifest import expected_record_key
 
 _FRAME = 8 + 4 + 4  # bytes around a payload: length, its checksum, the payload's checksum
 
@@ -30,12 +30,12 @@ class ShardWriter:
             writer.add(maps)  # StoredMaps or [n, H, W, C], in the order of the shard's ids; any batch size
 
     Args:
-        directory: the maps' home, see :func:`tfattr.records.map_directory`; made if missing.
+        directory: the folder of the maps, see :func:`tfattr.records.map_directory`; made if missing.
         layout: the run's layout.
         shard: number of this shard.
         ids: ids of ALL of the run's probe images, in order.
         channels, dtype: how raw maps are stored, see :func:`tfattr.attribution.storage.stored_maps`.
-        origin: the mark of model, method and run.
+        record_key: the key of model, method and run.
 
     Raises:
         SettingsError: bad ``channels``, ``dtype`` or map shape.
@@ -51,7 +51,7 @@ class ShardWriter:
         *,
         channels: str = "mean",
         dtype: str = "float16",
-        origin: str = "",
+        record_key: str = "",
     ) -> None:
         check_storage(channels, dtype)
         if len(ids) != layout.images:
@@ -60,12 +60,12 @@ class ShardWriter:
         self._span = layout.span(shard)
         self._ids = ids
         self._storage = {"channels": channels, "dtype": dtype}
-        self._origin, self._encode = origin, Encoder()
+        self._origin, self._encode = record_key, Encoder()
         self._next = self._span.start
 
     def __enter__(self) -> ShardWriter:
         with ExitStack() as stack:
-            temporary = stack.enter_context(whole_file(self.path))
+            temporary = stack.enter_context(atomic_write(self.path))
             try:
                 self._writer = tf.io.TFRecordWriter(str(temporary))
             except tf.errors.OpError as error:
@@ -109,14 +109,14 @@ class ShardWriter:
 
 
 def read_shard(
-    path: str | os.PathLike[str], ids: Sequence[str] | None = None, origin: str | None = None
+    path: str | os.PathLike[str], ids: Sequence[str] | None = None, record_key: str | None = None
 ) -> Iterator[MapRecord]:
     """Yields the records of one shard, one in memory at a time.
 
     Args:
         path: the shard.
         ids: the ids that it must hold, in order; not checked if None.
-        origin: the mark that its records must carry (:meth:`tfattr.records.RunManifest.origin`); not checked
+        record_key: the key that its records must carry (:meth:`tfattr.records.RunManifest.record_key`); not checked
             if None.
 
     Raises:
@@ -128,10 +128,10 @@ def read_shard(
             record = decode(data)
         except RecordsError as error:
             raise RecordsError(f"{path}: record {count}: {error}") from error
-        if origin is not None and record.origin != origin:
-            mark = f"is marked {record.origin}" if record.origin else "carries no mark"
+        if record_key is not None and record.record_key != record_key:
+            key = f"has the key {record.record_key}" if record.record_key else "has no key"
             raise RecordsError(
-                f"{path}: record {count} {mark}, expected {origin}: another run made this shard; {_AGAIN}"
+                f"{path}: record {count} {key}, expected {record_key}: another run made this shard; {_AGAIN}"
             )
         if ids is not None:
             if count == len(ids):
@@ -174,18 +174,18 @@ def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
 def read_maps(directory: str | os.PathLike[str], ids: Sequence[str] | None = None) -> Iterator[MapRecord]:
     """Yields all records of one model and method, shard by shard, in the order of the probe images.
 
-    In a run's directory they must carry the mark that its ``run.json`` asks for.
+    In a run's directory they must carry the key that its ``run.json`` asks for.
 
     Args:
-        directory: the maps' home.
+        directory: the folder of the maps.
         ids: the run's probe image ids in order; count and ids are checked against them, not if None.
 
     Raises:
         RecordsError: a shard is missing or damaged, the records are not those of ``ids``, or another run's.
     """
-    count, origin = 0, expected_origin(directory)
+    count, record_key = 0, expected_record_key(directory)
     for path in find_shards(directory):
-        for record in read_shard(path, origin=origin):
+        for record in read_shard(path, record_key=record_key):
             if record.index != count:
                 raise RecordsError(
                     f"{path}: found map number {record.index} ({record.id}), expected number {count}; {_AGAIN}"
@@ -200,7 +200,7 @@ def read_maps(directory: str | os.PathLike[str], ids: Sequence[str] | None = Non
 
 
 def damaged_shards(
-    directory: str | os.PathLike[str], layout: ShardLayout, ids: Sequence[str], origin: str | None = None
+    directory: str | os.PathLike[str], layout: ShardLayout, ids: Sequence[str], record_key: str | None = None
 ) -> dict[int, str]:
     """Reads every shard that is there and says which cannot be trusted: shard number -> what is wrong.
 
@@ -213,7 +213,9 @@ def damaged_shards(
             continue
         span = layout.span(shard)
         try:
-            for _ in read_shard(Path(directory) / layout.name(shard), ids[span.start : span.stop], origin):
+            for _ in read_shard(
+                Path(directory) / layout.name(shard), ids[span.start : span.stop], record_key
+            ):
                 pass
         except RecordsError as error:
             wrong[shard] = str(error).removesuffix(f"; {_AGAIN}")

@@ -13,7 +13,7 @@ from tfattr.report.numbers import bounds_of, finite, interval, number, p_value
 KINDS = {
     "maps": "Attribution maps",
     "own": "Rankings of tfattr's own",
-    "rival": "Rivals on the same images",
+    "baseline": "Baselines on the same images",
     "control": "Controls",
 }
 _TASKONOMY = ("spearman_affinity_17", "spearman_win_rate_17")

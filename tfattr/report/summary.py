@@ -149,9 +149,11 @@ def _judged(found: Mapping[str, Any]) -> list[str]:
     if finite(best.get("p_relabelling")) is not None:
         text += f" (p = {p_value(best['p_relabelling'])} against relabelled matrices)"
     said = [text + "."]
-    rival = best_row(found, at, ("rival",))
-    if rival is not None:
-        said.append(f"The best rival, {ranking_name(rival.get('ranking'))}, reaches {number(rival[at])}.")
+    baseline = best_row(found, at, ("baseline",))
+    if baseline is not None:
+        said.append(
+            f"The best baseline, {ranking_name(baseline.get('ranking'))}, reaches {number(baseline[at])}."
+        )
     return said
 
 

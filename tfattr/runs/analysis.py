@@ -25,7 +25,7 @@ from tfattr.affinity import (
 from tfattr.affinity.measures import DEFAULT_MEASURE, PART_MEASURES, described, entry_name, find_measure
 from tfattr.affinity.streaming import fill_states
 from tfattr.errors import RecordsError, TfattrError
-from tfattr.records import REPRESENTATION, RunManifest, map_directory, whole_file
+from tfattr.records import REPRESENTATION, RunManifest, atomic_write, map_directory
 from tfattr.runs.failures import MODEL, is_lacking
 from tfattr.runs.timing import Stopwatch, set_affinity
 
@@ -104,8 +104,8 @@ def affinity_states(
                 )
                 for measure in measures
             }
-            homes = {model: map_directory(run, model, method) for model in there[method]}
-            fill_states(list(filled.values()), homes, ids=manifest.ids, progress=bar.update)
+            map_dirs = {model: map_directory(run, model, method) for model in there[method]}
+            fill_states(list(filled.values()), map_dirs, ids=manifest.ids, progress=bar.update)
             states.update({entry: state.widened(models) for entry, state in filled.items()})
     return states
 
@@ -171,7 +171,7 @@ def analyse(
             if without:
                 told = "the tree by %s is without %s: no maps of them to compare."
                 logging.getLogger("tfattr").warning(told, method, ", ".join(without))
-            with whole_file(run / f"tree_{method}.nwk") as temporary:
+            with atomic_write(run / f"tree_{method}.nwk") as temporary:
                 temporary.write_text(trees[method].to_newick() + "\n", encoding="utf-8")
     if pictures:
         draw(run, result, trees, manifest.source.get("groups", {}) if groups is None else groups)
@@ -228,10 +228,12 @@ def methods_of(run: Path, models: Sequence[str]) -> tuple[str, ...]:
     for model in models:
         if is_lacking(manifest, model, MODEL):
             continue
-        home = run / "attributions" / model
-        found.append({path.name for path in home.iterdir() if path.is_dir()} if home.is_dir() else set())
+        map_dir = run / "attributions" / model
+        found.append(
+            {path.name for path in map_dir.iterdir() if path.is_dir()} if map_dir.is_dir() else set()
+        )
         if not found[-1]:
-            raise RecordsError(f"{home}: no maps of this model; compute them with `tfattr attribute`.")
+            raise RecordsError(f"{map_dir}: no maps of this model; compute them with `tfattr attribute`.")
         found[-1] |= set(manifest.lacking.get(model, {}))
     if not found:
         raise RecordsError(f"{run}: no model of this run has maps; compute them with `tfattr run`.")

@@ -31,10 +31,10 @@ from tfattr.runs.fingerprint import fingerprint
 from tfattr.runs.loading import LoadAhead, Loaded
 from tfattr.runs.lock import locked
 from tfattr.runs.pictures import PREVIEWS_NAME, save_previews
-from tfattr.runs.readback import read_back, say_odd
 from tfattr.runs.repair import remove_damaged, set_aside_unreadable_manifest
 from tfattr.runs.shard import Outcome, Plan, RecordSettings, Work, compute_shards
 from tfattr.runs.timing import Stopwatch, add_model
+from tfattr.runs.verify import read_back, warn_abnormal
 from tfattr.runs.writing import Behind
 from tfattr.zoo.loading import warn_stretched
 from tfattr.zoo.spec import ModelSpec
@@ -156,9 +156,9 @@ def attribute_zoo(
         records: how maps are stored.
         batch_size: images at a time; None fits it to each model's input size.
         progress: a bar with images/s and the time left.
-        representations: also keep the trunks' outputs, for the rivals.
+        representations: also keep the trunks' outputs, for the baselines.
         repair: first read every shard, and remove damaged and foreign ones so that they are computed again; a
-            ``run.json`` that is lost or cannot be read is written anew, the shards' marks say which are its.
+            ``run.json`` that is lost or cannot be read is written anew, the record keys of the shards say which are its.
         source: what ``run.json`` shall say about where the run came from (zoo, probe).
         runner: called with (plan, survey, bar); :class:`LocalRunner`, or a cluster's.
         strict: end at the first model that cannot be loaded, or method that fails.
@@ -215,7 +215,7 @@ def attribute_zoo(
                 gc.collect()  # a trunk's graphs refer to each other; left to themselves, several would pile up
         manifest = RunManifest.load(out)
         _refuse_nothing(manifest, models, plan, run.first)
-        say_odd(read_back(plan, manifest, models, survey.images, progress))
+        warn_abnormal(read_back(plan, manifest, models, survey.images, progress))
         return manifest
 
 
@@ -248,16 +248,16 @@ class _Run:
     ) -> None:
         """Hands what a model lacks to the runner; it is loaded only if something is, or its files changed."""
         plan, bar, loaded = self._plan, self._bar, None
-        mark, known = self._known(model)
+        stamp, known = self._known(model)
         try:
             if not known:
-                loaded = self._loaded(ahead, model, mark)
+                loaded = self._loaded(ahead, model, stamp)
             if self._repair:
                 remove_damaged(plan, RunManifest.load(plan.out), model.name, not bar.disable)
             works = plan.missing(model.name)
             bar.update(len(plan.ids) - sum(len(plan.layout.span(work.shard)) for work in works))
             if works and loaded is None:
-                loaded = self._loaded(ahead, model, mark)
+                loaded = self._loaded(ahead, model, stamp)
         except _LoadingError as error:
             self._lacks(model, {MODEL: error.__cause__})
             return
@@ -273,15 +273,15 @@ class _Run:
 
     def _known(self, model: ModelSpec | Trunk) -> tuple[str | None, bool]:
         """The fingerprint of a model's files, and whether the run was made from them."""
-        mark = fingerprint(model) if isinstance(model, ModelSpec) else None
+        stamp = fingerprint(model) if isinstance(model, ModelSpec) else None
         manifest = RunManifest.load(self._plan.out)
-        unchanged = mark is not None and manifest.source.get("files", {}).get(model.name) == mark
-        return mark, unchanged and model.name in manifest.models
+        unchanged = stamp is not None and manifest.source.get("files", {}).get(model.name) == stamp
+        return stamp, unchanged and model.name in manifest.models
 
     def _is_needed(self, model: ModelSpec | Trunk) -> bool:
         return not self._known(model)[1] or bool(self._plan.missing(model.name))
 
-    def _loaded(self, ahead: LoadAhead, model: ModelSpec | Trunk, mark: str | None) -> Loaded:
+    def _loaded(self, ahead: LoadAhead, model: ModelSpec | Trunk, stamp: str | None) -> Loaded:
         """The trunk; the manifest on disk then names it. Another model of this name is refused."""
         try:
             loaded = ahead.load(model)
@@ -289,7 +289,7 @@ class _Run:
             if self._plan.strict or self._alone or not is_of_the_model(error):
                 raise
             raise _LoadingError from error
-        source = {"files": {model.name: mark}} if mark is not None else {}
+        source = {"files": {model.name: stamp}} if stamp is not None else {}
         _opened(self._plan.out, RunManifest.make([loaded.trunk], self._survey, self._settings, source))
         return loaded
 
@@ -353,7 +353,7 @@ def _cleared(plan: Plan, models: list[ModelSpec | Trunk]) -> Iterator[None]:
     """Removes what killed writers left, before and after an error; the lock says that nobody else is writing."""
     folders = [plan.out, plan.out / "figures"]
     for model in models:
-        folders += [*plan.homes(model.name).values(), representation_directory(plan.out, model.name)]
+        folders += [*plan.map_dirs(model.name).values(), representation_directory(plan.out, model.name)]
     for folder in folders:
         remove_unfinished(folder)
     try:

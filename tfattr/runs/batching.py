@@ -81,7 +81,7 @@ def batch_size(trunk: Trunk, given: int | None, methods: tuple[str, ...], most: 
         methods: of the attribution; on a GPU it is remembered for an architecture and methods.
         most: images of a shard, no more of which fit into a batch.
     """
-    if given is None and accelerated() and not trunk.single:
+    if given is None and accelerated() and not trunk.batch_dependent:
         key = (trunk.architecture.key, methods)
         return _by_architecture.setdefault(key, BatchSize(min(_FIRST, most), most))
     return _by_trunk.setdefault(trunk, BatchSize(given or default_batch_size(trunk.preprocessing.size)))

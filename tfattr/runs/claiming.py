@@ -16,12 +16,12 @@ from tfattr.claims import (
     newcomers,
     probe_insensitivity,
     same_task,
-    size_curve,
+    sample_size_curve,
     size_insensitivity,
 )
 from tfattr.errors import SettingsError
 from tfattr.evaluation import find_truth, read_truth
-from tfattr.records import RunManifest, whole_file
+from tfattr.records import RunManifest, atomic_write
 from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.study import Study
 from tfattr.zoo.originals import entries
@@ -65,13 +65,13 @@ def measure_claims(study: Study, truth: str | None = None, method: str = "grad_i
 def size_curves(cosines: ImageCosines) -> list[SizeCurve]:
     """Curves of claim 3 for every method."""
     sizes = default_sizes(len(cosines.images))
-    return [size_curve(cosines, method, sizes) for method in cosines.methods] if sizes else []
+    return [sample_size_curve(cosines, method, sizes) for method in cosines.methods] if sizes else []
 
 
 def save_claims(claims: Sequence[Claim], folder: Path) -> None:
     """Write ``claims.json``."""
     text = json.dumps([claim.to_dict() for claim in claims], indent=1, ensure_ascii=False)
-    with whole_file(folder / CLAIMS_NAME) as temporary:
+    with atomic_write(folder / CLAIMS_NAME) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfattr.affinity import AffinityState, ImageCosines
+from tfattr.baselines.controls import RAW_PIXELS
 from tfattr.errors import ProbeError, SettingsError
 from tfattr.probe import ProbeSurvey, read_photo
 from tfattr.records import RunManifest
-from tfattr.rivals.controls import RAW_PIXELS
 from tfattr.runs.probes import survey_probe
 from tfattr.trunk.preprocessing import Preprocessing
 from tfattr.zoo.spec import ModelSpec

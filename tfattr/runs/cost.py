@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfattr import resources
-from tfattr.records import whole_file
+from tfattr.records import atomic_write
 from tfattr.runs.study import Study
 from tfattr.runs.timing import read_timing
 
@@ -55,5 +55,5 @@ def measured_transfer(zoo: str) -> dict[str, Any] | None:
 
 def save_cost(study: Study) -> None:
     """Write ``cost.json``."""
-    with whole_file(Path(study.path) / COST_NAME) as temporary:
+    with atomic_write(Path(study.path) / COST_NAME) as temporary:
         temporary.write_text(json.dumps(cost_of(study), indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A run against measured transfer: its affinities, the rivals on the same probe images, controls, the authors' numbers."""
+"""A run against measured transfer: its affinities, the baselines on the same probe images, controls, the authors' numbers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 from tfattr.affinity import ImageCosines, load_authors_layout, similarity_tree
+from tfattr.baselines import symmetrised_truth
 from tfattr.errors import ProbeError, SettingsError
 from tfattr.evaluation import (
-    Judged,
+    EvaluationResult,
     Ranking,
     Truth,
+    evaluate,
     find_truth,
     interval,
-    judge_rankings,
     read_truth,
     resamples,
 )
@@ -32,8 +33,7 @@ from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
 from tfattr.evaluation.literature import mean_spearman, read_transfer
 from tfattr.figures import save_figure
 from tfattr.figures.curves import precision_recall_figure
-from tfattr.records import RunManifest, whole_file
-from tfattr.rivals import symmetrised_truth
+from tfattr.records import RunManifest, atomic_write
 from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.controls import random_control, raw_pixels
 from tfattr.runs.pictures import both
@@ -73,7 +73,7 @@ class Evaluation:
     truth_name: str
     truth: Truth
     images: int
-    judged: list[Judged]
+    judged: list[EvaluationResult]
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -132,11 +132,13 @@ class Evaluation:
         """What a user should believe, in one sentence made of the numbers; "" where nothing is recommended."""
         rows = {row["ranking"]: row for row in self.rows()}
         own, paper = rows.get(RECOMMENDED), rows.get("grad_input")
-        rivals = [row for row in rows.values() if row["kind"] == "rival" and row["spearman"] is not None]
-        if own is None or own["spearman"] is None or not rivals:
+        baselines = [
+            row for row in rows.values() if row["kind"] == "baseline" and row["spearman"] is not None
+        ]
+        if own is None or own["spearman"] is None or not baselines:
             return ""
         at = f"P@{self.k}"
-        best, chance = max(rivals, key=lambda row: row["spearman"]), self.judged[0].scores
+        best, chance = max(baselines, key=lambda row: row["spearman"]), self.judged[0].scores
         ends = best["behind_interval"]
         kind = (
             "about as far as"
@@ -165,7 +167,7 @@ class Evaluation:
         """The K of P@K: how many sources of a target are relevant."""
         return self.judged[0].scores.relevant
 
-    def _named(self, name: str) -> Judged | None:
+    def _named(self, name: str) -> EvaluationResult | None:
         return next((one for one in self.judged if one.ranking.name == name), None)
 
     def table(self) -> str:
@@ -209,14 +211,14 @@ class Evaluation:
     def save(self, run: str | os.PathLike[str], title: str = "") -> None:
         """Write ``evaluation.json``, ``evaluation.csv`` and ``figures/precision_recall`` into a run."""
         run, content = Path(run), self.to_dict()
-        with whole_file(run / EVALUATION_NAME) as temporary:
+        with atomic_write(run / EVALUATION_NAME) as temporary:
             temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         columns = list(dict.fromkeys(name.replace("@K", f"@{self.k}") for name in _COLUMNS))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(content["rows"])
-        with whole_file(run / "evaluation.csv") as temporary:
+        with atomic_write(run / "evaluation.csv") as temporary:
             temporary.write_text(text.getvalue(), encoding="utf-8")
         save_figure(self.curves(title), *both(run / "figures" / "precision_recall"))
 
@@ -242,19 +244,19 @@ class Evaluation:
 def evaluate_run(
     run: str | os.PathLike[str],
     truth: str | os.PathLike[str] = "rooms",
-    rivals: bool = True,
+    baselines: bool = True,
     draws: int = 200,
     seed: int = 0,
     progress: bool = True,
     further: Sequence[Ranking] = (),
     k: int | None = None,
 ) -> Evaluation:
-    """Judge a run's affinities, rivals and controls by measured transfer; nothing is written.
+    """Judge a run's affinities, baselines and controls by measured transfer; nothing is written.
 
     Args:
         run: the directory of a finished run.
         truth: a CSV with target, source, affinity (and win_rate), or ``rooms``, ``taskonomy``.
-        rivals: also judge the recommended ranking, predictivity, RSA, SVCCA, CKA, DDS, DEPARA from the run's
+        baselines: also judge the recommended ranking, predictivity, RSA, SVCCA, CKA, DDS, DEPARA from the run's
             representations, and the controls.
         draws: bootstrap resamples of the probe images, the same for every ranking; 0 for none.
         seed: of the resamples.
@@ -272,7 +274,7 @@ def evaluate_run(
     measured = read_truth(path, cosines.models)
     weights = resamples(len(cosines.images), draws, seed)
     made, missing = span_rankings(run, measured.sources, weights)
-    if rivals:
+    if baselines:
         others, lacking = representation_rankings(
             run, measured.sources, weights, nodes=cosines.only(measured.sources)
         )
@@ -285,7 +287,7 @@ def evaluate_run(
             missing[RECOMMENDED] = best
     rankings = [_embedded(one, measured.sources, cosines.models) for one in made]
     rankings += [*map_rankings(cosines, "maps", weights), *further]
-    if rivals:
+    if baselines:
         made, lacking = _control_rankings(run, cosines, measured, weights)
         rankings += made
         missing.update(lacking)
@@ -293,7 +295,7 @@ def evaluate_run(
         if name not in cosines.models:
             missing[name] = "the run has no maps of this model, or not by every method"
     with tqdm(total=len(rankings), unit="ranking", disable=not progress, dynamic_ncols=True) as bar:
-        judged = judge_rankings(
+        judged = evaluate(
             rankings, cosines.models, measured, literature_scores(path, cosines.models), bar.update, k
         )
     return Evaluation(
@@ -317,7 +319,7 @@ def evaluate_authors(
     models = task_names()
     matrices = load_authors_layout(path, len(models))
     measured = read_truth(find_truth(truth), models)
-    judged = judge_rankings(
+    judged = evaluate(
         [Ranking(method, "maps", matrix) for method, matrix in matrices.items()],
         models,
         measured,
@@ -381,7 +383,9 @@ def literature_scores(
     return scores if truths else None
 
 
-def _verdicts(judged: list[Judged], cosines: ImageCosines, manifest: RunManifest) -> list[dict[str, Any]]:
+def _verdicts(
+    judged: list[EvaluationResult], cosines: ImageCosines, manifest: RunManifest
+) -> list[dict[str, Any]]:
     """Only a run of Taskonomy's own 20 on one of the paper's probe sets can be compared with the authors' figures."""
     source: Mapping[str, Any] = manifest.source
     if source.get("zoo") not in ("taskonomy", "merged") or source.get("probe") not in PROBES:

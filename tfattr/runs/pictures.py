@@ -13,7 +13,7 @@ from tfattr.affinity.measures import split_entry
 from tfattr.figures import affinity_figure, maps_figure, save_figure, tree_figure
 from tfattr.figures.names import method_name
 from tfattr.probe import ProbeImage, read_photo
-from tfattr.records import RunManifest, map_directory, read_maps, whole_file
+from tfattr.records import RunManifest, atomic_write, map_directory, read_maps
 from tfattr.runs.failures import is_lacking
 from tfattr.trunk.preprocessing import Preprocessing
 
@@ -30,7 +30,7 @@ def save_previews(run: Path, images: Sequence[ProbeImage]) -> None:
     frame = Preprocessing((_PREVIEW_SIDE, _PREVIEW_SIDE), range="[0,255]")
     chosen = images[:_SHOWN]
     photos = frame([read_photo(image.path, exif=image.exif) for image in chosen]).round().astype(np.uint8)
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, photos=photos, ids=np.array([image.id for image in chosen], dtype=str))
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from tfattr.affinity import ImageCosines
 from tfattr.affinity.measures import entry_name
+from tfattr.baselines import BASELINES, code_grids, deconfounded_cka, depara, prepare
 from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.evaluation import Ranking, resamples
 from tfattr.evaluation.sources import RANKING_NAME, RECOMMENDED, SHOWN, SourceRanking
 from tfattr.measures import mean_rank, predictivity
 from tfattr.probe import read_photo
 from tfattr.records import RunManifest
-from tfattr.rivals import RIVALS, code_grids, deconfounded_cka, depara, prepare
 from tfattr.runs.analysis import IMAGES_NAME, complete_cosines
 from tfattr.runs.controls import probe_of
 from tfattr.runs.representations import Representations
@@ -73,7 +73,7 @@ def rank_run(
     entries = [name for name in (_NODES, *measures) if name in cosines.methods] or cosines.methods[:1]
     made = [one for one in map_rankings(cosines, weights=weights) if one.name in entries]
     spans, missing = span_rankings(run, cosines.models, weights)
-    wanted = dict.fromkeys(["predictivity", "dds", *(name for name in measures if name in RIVALS)])
+    wanted = dict.fromkeys(["predictivity", "dds", *(name for name in measures if name in BASELINES)])
     codes, lacking = representation_rankings(run, cosines.models, weights, wanted, cosines)
     found = {one.name: one for one in [*spans, *made, *codes]}
     missing.update(lacking)
@@ -85,7 +85,7 @@ def rank_run(
     strange = [name for name in measures if name not in found and name not in missing]
     if strange:
         raise SettingsError(
-            f"{run}: no measure {strange[0]!r}; expected one of {', '.join(dict.fromkeys([*found, *cosines.methods, *RIVALS]))}"
+            f"{run}: no measure {strange[0]!r}; expected one of {', '.join(dict.fromkeys([*found, *cosines.methods, *BASELINES]))}"
         )
     order = [*(name for name in SHOWN if name in found), *(name for name in found if name not in SHOWN)]
     ranked = SourceRanking.from_rankings(
@@ -160,7 +160,7 @@ def representation_rankings(
         names: only these; all if None.
         nodes: the run's comparisons of maps, for DEPARA.
     """
-    names = [*RIVALS, "depara", "predictivity"] if names is None else list(names)
+    names = [*BASELINES, "depara", "predictivity"] if names is None else list(names)
     try:
         codes = dict(Representations(run, list(models)))
     except RecordsError:
@@ -193,7 +193,7 @@ def representation_rankings(
                 continue
             matrix = depara(nodes.mean(_NODES), matrix)
             draw = _with_nodes(draw, nodes)
-        found.append(_ranking(name, "own" if name == "predictivity" else "rival", matrix, weights, draw))
+        found.append(_ranking(name, "own" if name == "predictivity" else "baseline", matrix, weights, draw))
     return found, missing
 
 

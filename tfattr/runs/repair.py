@@ -1,4 +1,4 @@
-"""Damaged and foreign shards of a run: found by checksums, image ids and marks, removed on request."""
+"""Damaged and foreign shards of a run: found by checksums, image ids and record keys, removed on request."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tfattr.records import (
 from tfattr.runs.shard import Plan
 
 
-def homes_with_marks(plan: Plan, manifest: RunManifest, model: str) -> Iterator[tuple[str, Path, str]]:
-    """Each folder of a model's shards: the method (or REPRESENTATION), the folder, the mark of its records."""
-    for method, home in plan.homes(model).items():
-        yield method, home, manifest.origin(model, method)
-    yield REPRESENTATION, representation_directory(plan.out, model), manifest.origin(model)
+def map_dirs_with_keys(plan: Plan, manifest: RunManifest, model: str) -> Iterator[tuple[str, Path, str]]:
+    """Each folder of a model's shards: the method (or REPRESENTATION), the folder, the key of its records."""
+    for method, map_dir in plan.map_dirs(model).items():
+        yield method, map_dir, manifest.record_key(model, method)
+    yield REPRESENTATION, representation_directory(plan.out, model), manifest.record_key(model)
 
 
 def find_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool = False) -> dict[Path, str]:
@@ -32,12 +32,12 @@ def find_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool =
     Raises:
         RecordsError: a folder holds shards of another layout.
     """
-    homes = [one for one in homes_with_marks(plan, manifest, model) if one[1].is_dir()]
+    map_dirs = [one for one in map_dirs_with_keys(plan, manifest, model) if one[1].is_dir()]
     wrong = {}
-    bar = tqdm(homes, unit="folder", desc=f"checking {model}", disable=not progress, leave=False)
-    for _, home, mark in bar:
-        for shard, reason in damaged_shards(home, plan.layout, plan.ids, mark).items():
-            wrong[home / plan.layout.name(shard)] = reason
+    bar = tqdm(map_dirs, unit="folder", desc=f"checking {model}", disable=not progress, leave=False)
+    for _, map_dir, key in bar:
+        for shard, reason in damaged_shards(map_dir, plan.layout, plan.ids, key).items():
+            wrong[map_dir / plan.layout.name(shard)] = reason
     return wrong
 
 
@@ -51,7 +51,7 @@ def remove_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool
 
 
 def set_aside_unreadable_manifest(out: Path) -> None:
-    """Renames a ``run.json`` that cannot be read; the shards' own marks say which of them belong to the run."""
+    """Renames a ``run.json`` that cannot be read; the shards' own record keys say which of them belong to the run."""
     path = out / MANIFEST_NAME
     if path.exists():
         try:

@@ -25,10 +25,10 @@ class Representations(Mapping[str, np.ndarray]):
         self._ids = manifest.ids
         self._models = list(models or manifest.models)
         for model in self._models:
-            home = representation_directory(run, model)
-            if not home.is_dir():
+            map_dir = representation_directory(run, model)
+            if not map_dir.is_dir():
                 raise RecordsError(
-                    f"{home}: no representations of this model; run the same `tfattr run` again, it computes only "
+                    f"{map_dir}: no representations of this model; run the same `tfattr run` again, it computes only "
                     "what is missing"
                 )
 

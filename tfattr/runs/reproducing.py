@@ -163,7 +163,7 @@ def summarise(
     rank_run(study.folder(study.main))
     evaluation = None
     if truth is not None:
-        tell("evaluation: against measured transfer, with rivals and controls")
+        tell("evaluation: against measured transfer, with baselines and controls")
         evaluation = evaluate_run(
             study.folder(study.main),
             truth,

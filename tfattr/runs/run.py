@@ -16,9 +16,9 @@ from tfattr.affinity.measures import choose_entry, split_entry
 from tfattr.attribution.settings import AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.records import RunManifest, map_directory, read_maps
+from tfattr.runs.add_model import add_model
 from tfattr.runs.analysis import AFFINITY_NAME, analyse
 from tfattr.runs.attribution import RecordSettings, attribute_zoo, continued_settings
-from tfattr.runs.newcomer import add_model
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.ranking import DRAWS, rank_run
 from tfattr.zoo.file import Zoo, open_zoo
@@ -212,8 +212,8 @@ class Run:
         self._reread()
         return self
 
-    def evaluate(self, truth: str | None = None, rivals: bool = True, draws: int = 200) -> Evaluation:
-        """Judge the affinities, and the rivals, by measured transfer: ``.table()``, ``.to_dataframe()``.
+    def evaluate(self, truth: str | None = None, baselines: bool = True, draws: int = 200) -> Evaluation:
+        """Judge the affinities, and the baselines, by measured transfer: ``.table()``, ``.to_dataframe()``.
 
         Args:
             truth: a CSV with ``target, source, affinity``, or ``rooms``, ``taskonomy``; that of the run's built-in
@@ -226,7 +226,9 @@ class Run:
         from tfattr.runs.reproducing import truth_of
         from tfattr.runs.study import open_study
 
-        return evaluate_run(self.path, truth_of(open_study(self.path), truth), rivals, draws, progress=False)
+        return evaluate_run(
+            self.path, truth_of(open_study(self.path), truth), baselines, draws, progress=False
+        )
 
     def report(self, out: str | os.PathLike[str] | None = None) -> Path:
         """Write the HTML report of what the directory holds; returns its path (``report.html`` if None)."""

@@ -22,7 +22,7 @@ from tfattr.records import (
     describe_trunk,
     identity,
     map_directory,
-    origin,
+    record_key,
     representation_directory,
 )
 from tfattr.runs.batching import BatchSize, batch_size
@@ -64,7 +64,7 @@ class Plan:
         representations: whether the trunks' outputs are kept too.
         batch_size: images at a time; None fits it to each model's input size.
         run: digest of the run's settings and images (:attr:`tfattr.records.RunManifest.digest`), which goes
-            into the mark of every record.
+            into the key of every record.
         strict: a method that fails for a model ends the run instead of being left out.
         tf32: leave it to TensorFlow to multiply float32 as TF32, see :func:`tfattr.precision.float32_only`.
         models: how many the run has.
@@ -87,7 +87,7 @@ class Plan:
     def layout(self) -> ShardLayout:
         return ShardLayout(len(self.ids), self.records.images_per_shard)
 
-    def homes(self, model: str) -> dict[str, Path]:
+    def map_dirs(self, model: str) -> dict[str, Path]:
         """Method to the folder of its maps."""
         return {method: map_directory(self.out, model, method) for method in self.attribution.methods}
 
@@ -97,7 +97,9 @@ class Plan:
         Raises:
             RecordsError: a folder holds shards of another layout.
         """
-        lacking = {method: set(self.layout.missing(home)) for method, home in self.homes(model).items()}
+        lacking = {
+            method: set(self.layout.missing(map_dir)) for method, map_dir in self.map_dirs(model).items()
+        }
         outputs = representation_directory(self.out, model)
         unrepresented = set(self.layout.missing(outputs)) if self.representations else set()
         works = (
@@ -292,19 +294,19 @@ def _without(works: Iterable[Work], failed: Container[str]) -> Iterator[Work]:
 
 def _writers(plan: Plan, trunk: Trunk, work: Work) -> dict[str, ShardWriter]:
     """A writer for each method of a work, and for representations, by REPRESENTATION."""
-    model, homes = identity(describe_trunk(trunk)), plan.homes(trunk.name)
+    model, map_dirs = identity(describe_trunk(trunk)), plan.map_dirs(trunk.name)
 
-    def writer(home: Path, method: str, channels: str, dtype: str) -> ShardWriter:
-        mark = origin(plan.run, trunk.name, model, method)
+    def writer(map_dir: Path, method: str, channels: str, dtype: str) -> ShardWriter:
+        key = record_key(plan.run, trunk.name, model, method)
         return ShardWriter(
-            home, plan.layout, work.shard, plan.ids, channels=channels, dtype=dtype, origin=mark
+            map_dir, plan.layout, work.shard, plan.ids, channels=channels, dtype=dtype, record_key=key
         )
 
     stored = plan.records.channels, plan.records.dtype
-    writers = {method: writer(homes[method], method, *stored) for method in work.methods}
+    writers = {method: writer(map_dirs[method], method, *stored) for method in work.methods}
     if work.representation:
-        home = representation_directory(plan.out, trunk.name)
-        writers[REPRESENTATION] = writer(home, REPRESENTATION, "all", "float32")
+        map_dir = representation_directory(plan.out, trunk.name)
+        writers[REPRESENTATION] = writer(map_dir, REPRESENTATION, "all", "float32")
     return writers
 
 

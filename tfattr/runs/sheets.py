@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfattr.affinity import ImageCosines, Tree, both_directions, similarity_tree
-from tfattr.claims import default_sizes, size_curve
+from tfattr.claims import default_sizes, sample_size_curve
 from tfattr.errors import TfattrError
 from tfattr.figures import (
     affinity_sheet,
@@ -32,7 +32,7 @@ def study_figures(
 ) -> dict[str, Callable[[], Figure]]:
     """File name (without suffix) to a function that draws the figure; the numbers are the paper's.
 
-    ``affinity_sheet`` (S2), ``tree_sheet`` (S3), ``sizes_<method>`` and ``size_curve`` (S4),
+    ``affinity_sheet`` (S2), ``tree_sheet`` (S3), ``sizes_<method>`` and ``sample_size_curve`` (S4),
     ``group_<method>`` (S5 to S7), ``model_graph_<method>``.
     """
     runs = study.with_target(study.main.target)
@@ -49,7 +49,7 @@ def study_figures(
         "affinity_sheet": lambda: affinity_sheet(matrices, models, groups=groups, measure=_common(main)),
         "tree_sheet": lambda: tree_sheet(_trees(matrices, models), groups=groups),
     }
-    curves = [size_curve(main, method, default_sizes(len(main.images))) for method in main.methods]
+    curves = [sample_size_curve(main, method, default_sizes(len(main.images))) for method in main.methods]
     if curves and curves[0].sizes:
         figures["size_curve"] = lambda: size_curve_figure(
             {

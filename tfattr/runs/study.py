@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tfattr.errors import RecordsError
-from tfattr.records import MANIFEST_NAME, RunManifest, whole_file
+from tfattr.records import MANIFEST_NAME, RunManifest, atomic_write
 
 STUDY_NAME = "study.json"
 
@@ -55,7 +55,7 @@ class Study:
     def save(self) -> None:
         """Write ``study.json``."""
         content = {"zoo": self.zoo, "runs": [asdict(run) for run in self.runs]}
-        with whole_file(self.path / STUDY_NAME) as temporary:
+        with atomic_write(self.path / STUDY_NAME) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

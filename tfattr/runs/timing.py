@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tfattr.records import whole_file
+from tfattr.records import atomic_write
 
 TIMING_NAME = "timing.json"
 
@@ -55,5 +55,5 @@ def set_affinity(run: str | os.PathLike[str], **amounts: float) -> None:
 
 
 def _write(run: str | os.PathLike[str], timing: dict[str, Any]) -> None:
-    with whole_file(Path(run) / TIMING_NAME) as temporary:
+    with atomic_write(Path(run) / TIMING_NAME) as temporary:
         temporary.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")

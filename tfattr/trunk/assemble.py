@@ -1,4 +1,4 @@
-"""Any frozen or variable-holding graph becomes the plain graph of a trunk, checked on a random batch."""
+"""Any frozen or variable-holding graph becomes the inference graph of a trunk, checked on a random batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHECK_SEED = 20190925
 
 
 @dataclasses.dataclass(frozen=True)
-class Plain:
+class InferenceGraph:
     """A checked inference graph.
 
     Attributes:
@@ -33,7 +33,7 @@ class Plain:
         input: tensor name of the placeholder.
         output: tensor name of the representation.
         deviation: largest difference from the graph as given, relative to the largest value.
-        single: images influence each other in a batch (statistics of the batch), so each goes alone.
+        batch_dependent: images influence each other in a batch (statistics of the batch), so each goes alone.
         output_shape: shape of the representation without the batch.
     """
 
@@ -42,7 +42,7 @@ class Plain:
     input: str
     output: str
     deviation: float
-    single: bool
+    batch_dependent: bool
     output_shape: tuple[int, ...]
 
     @property
@@ -63,7 +63,7 @@ def assemble(
     fold_batch_norm: bool = False,
     trust: bool = False,
     channels_first: bool = False,
-) -> Plain:
+) -> InferenceGraph:
     """Cut ``graph_def`` between ``input`` and ``output``, freeze, simplify, and check.
 
     Args:
@@ -112,52 +112,54 @@ def assemble(
     cut = dtypes.as_float32(cut, input_name, given, where)
     cut = simplify.normalise(cut, where)
 
-    plain = simplify.resolve_branches(cut, output_name, shape, where)
-    plain = simplify.bypass_identities(plain, output_name)
-    plain = dropout.settle_masks(plain, output_name, where)
+    inference = simplify.resolve_branches(cut, output_name, shape, where)
+    inference = simplify.bypass_identities(inference, output_name)
+    inference = dropout.settle_masks(inference, output_name, where)
     switches = [f"{node.name}:0" for node in cut.node if node.op == "PlaceholderWithDefault"]
-    plain = simplify.fold_constants(plain, output_name, where, switches)
-    plain = dropout.without_ones(plain, output_name)
-    plain = layout.channels_last(plain, output_name)  # before anything of it is run
-    plain = simplify.fix_shapes(plain, output_name, shape, where)
-    plain = simplify.fold_constants(plain, output_name, where)
-    plain = simplify.free_batch(plain, batch, shape)
-    plain = simplify.normalise(plain, where)
-    differentiable.refuse_without_gradient(plain, input_name, output_name, where)
+    inference = simplify.fold_constants(inference, output_name, where, switches)
+    inference = dropout.without_ones(inference, output_name)
+    inference = layout.channels_last(inference, output_name)  # before anything of it is run
+    inference = simplify.fix_shapes(inference, output_name, shape, where)
+    inference = simplify.fold_constants(inference, output_name, where)
+    inference = simplify.free_batch(inference, batch, shape)
+    inference = simplify.normalise(inference, where)
+    differentiable.refuse_without_gradient(inference, input_name, output_name, where)
 
     random = np.random.default_rng(_CHECK_SEED).uniform(*bounds, size=(2, *shape)).astype(np.float32)
     # A channels-first pooling that once ran on the CPU makes later poolings of the process wrong (oneDNN, TF 2.14).
     cut = layout.channels_last(cut, output_name)
-    alone = [_run(plain, output_name, input_name, image, where) for image in (random[:1], random[1:])]
+    alone = [_run(inference, output_name, input_name, image, where) for image in (random[:1], random[1:])]
     before = _in_batches(cut, output_name, input_name, random, batch, where)
-    after = alone if batch < 2 else _in_batches(plain, output_name, input_name, random, batch, where)
-    _refuse_non_finite(plain, input_name, random, before, where)
+    after = alone if batch < 2 else _in_batches(inference, output_name, input_name, random, batch, where)
+    _refuse_non_finite(inference, input_name, random, before, where)
     deviation = max(relative_difference(a, b) for a, b in zip(after, before))
     if not deviation <= TOLERANCE:
         raise GraphError(
             f"{where}: simplifying the graph changes the representation by {deviation:.1e} of its largest value; "
             f"expected at most {TOLERANCE:.0e}. Choose an output before the operation that overflows."
         )
-    light, weights = lift(plain)
-    found = Plain(
+    light, weights = lift(inference)
+    found = InferenceGraph(
         light=light,
         weights=weights,
         input=f"{input_name}:0",
         output=f"{output_name}:0",
         deviation=deviation,
-        single=not _independent(plain, output_name, input_name, random, alone, where),
+        batch_dependent=not _independent(inference, output_name, input_name, random, alone, where),
         output_shape=tuple(alone[0].shape[1:]),
     )
     return folded(found, shape, bounds, where) if fold_batch_norm else found
 
 
-def folded(plain: Plain, shape: tuple[int, int, int], bounds: tuple[float, float], where: str) -> Plain:
+def folded(
+    inference: InferenceGraph, shape: tuple[int, int, int], bounds: tuple[float, float], where: str
+) -> InferenceGraph:
     """The graph with batch norm on constants in the kernels before it; see :func:`assemble` for the arguments.
 
     Raises:
         GraphError: that changed the representation by more than 1e-4 of its largest value, on the CPU.
     """
-    given, input, output = plain.graph_def, g.split(plain.input)[0], g.split(plain.output)[0]
+    given, input, output = inference.graph_def, g.split(inference.input)[0], g.split(inference.output)[0]
     made = simplify.normalise(fold.folded(given, output), where)
     random = np.random.default_rng(_CHECK_SEED).uniform(*bounds, size=(2, *shape)).astype(np.float32)
     before, after = (
@@ -171,7 +173,9 @@ def folded(plain: Plain, shape: tuple[int, int, int], bounds: tuple[float, float
             f"at most {FOLDED:.0e}. Leave fold_batch_norm out."
         )
     light, weights = lift(made)
-    return dataclasses.replace(plain, light=light, weights=weights, deviation=max(deviation, plain.deviation))
+    return dataclasses.replace(
+        inference, light=light, weights=weights, deviation=max(deviation, inference.deviation)
+    )
 
 
 def _numbers_at(graph_def: g.GraphDef, input: str, output: str, channels: int, where: str) -> str:
@@ -201,18 +205,20 @@ def _refuse_channels_first(
         )
 
 
-def check_plain(plain: Plain, shape: tuple[int, int, int], where: str, trust: bool) -> None:
-    """A graph that was saved as plain is plain: constants and one placeholder that give what they gave.
+def check_inference_graph(
+    inference: InferenceGraph, shape: tuple[int, int, int], where: str, trust: bool
+) -> None:
+    """A saved inference graph is still one: constants and one placeholder that give what they gave.
 
     Raises:
         GraphError, ModelFileError: it is not, or reaches out and ``trust`` is not given.
     """
-    graph_def = plain.graph_def
+    graph_def = inference.graph_def
     refuse_kept(graph_def, where, trust)
     g.ordered(graph_def, where)
     g.check_sizes(graph_def, where)
-    input, _ = g.find_tensor(graph_def, plain.input, "input", where)
-    g.find_tensor(graph_def, plain.output, "output", where)
+    input, _ = g.find_tensor(graph_def, inference.input, "input", where)
+    g.find_tensor(graph_def, inference.output, "output", where)
     fed = [node for node in graph_def.node if node.op.startswith("Placeholder")]
     if [node.name for node in fed] != [input] or graph_def.library.function:
         raise GraphError(
@@ -221,26 +227,26 @@ def check_plain(plain: Plain, shape: tuple[int, int, int], where: str, trust: bo
         )
     found = _run(
         simplify.normalise(graph_def, where),
-        g.split(plain.output)[0],
+        g.split(inference.output)[0],
         input,
         np.full((1, *shape), 0.5, np.float32),
         where,
     )
-    if tuple(found.shape[1:]) != tuple(plain.output_shape):
+    if tuple(found.shape[1:]) != tuple(inference.output_shape):
         raise GraphError(
             f"{where}: the graph gives a representation of shape {list(found.shape[1:])}; expected "
-            f"{list(plain.output_shape)}, as it was saved."
+            f"{list(inference.output_shape)}, as it was saved."
         )
 
 
 def _refuse_non_finite(
-    plain: g.GraphDef, input: str, images: np.ndarray, representations: list[np.ndarray], where: str
+    inference: g.GraphDef, input: str, images: np.ndarray, representations: list[np.ndarray], where: str
 ) -> None:
     for image, representation in zip(images, representations):
         if np.isfinite(representation).all():
             continue
         count = int((~np.isfinite(representation)).sum())
-        first = finite.in_graph(plain, input, image[None])
+        first = finite.in_graph(inference, input, image[None])
         raise GraphError(
             f"{where}: {count} of the {representation.size} values of the representation are not finite on random "
             f"pixels; the first tensor that is not: {first or 'none, once batch norm is folded'}. The weights are damaged "

@@ -51,7 +51,7 @@ def first_non_finite(trunk: Trunk, x: np.ndarray | tf.Tensor) -> NonFinite | Non
     ``x``: float32 ``[N, H, W, C]`` in the fed frame; its images are gone through one by one. None if all is
     finite. SettingsError where ``x`` has another shape.
     """
-    batch = np.asarray(trunk.checked(x))
+    batch = np.asarray(trunk.validate_batch(x))
     for image in batch:
         found = in_graph(trunk.graph_def, g.split(trunk.input)[0], image[None])
         if found is not None:

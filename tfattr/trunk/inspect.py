@@ -10,10 +10,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.errors import GraphError, ModelFileError
-from tfattr.trunk import dtypes, freeze, tf1
+from tfattr.trunk import checkpoints, dtypes, freeze
 from tfattr.trunk import graph as g
-from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.opened import flattened
+from tfattr.trunk.wrap_errors import wrap_errors
 
 _INPUTS = ("Placeholder", "PlaceholderWithDefault", "IteratorGetNext", "QueueDequeueManyV2", "QueueDequeueV2")
 _LAYERS = (
@@ -58,7 +58,7 @@ def inspect(path: str | os.PathLike[str], *, trust: bool = False) -> Inspection:
         ModelFileError: the file is missing, damaged, of no kind that is known, or needs ``trust``.
     """
     path = os.fspath(path)
-    with one_sentence(path):
+    with wrap_errors(path):
         return _inspect(path, trust)
 
 
@@ -66,9 +66,9 @@ def _inspect(path: str, trust: bool) -> Inspection:
     if os.path.isdir(path):
         return _saved_model(path, trust)
     if path.endswith((".pb", ".pbtxt")):
-        return _graph(path, "frozen_graph", tf1.read_graph(path))
+        return _graph(path, "frozen_graph", checkpoints.read_graph(path))
     if path.endswith(".meta"):
-        return _graph(path, "meta_graph", tf1.read_meta_graph(path))
+        return _graph(path, "meta_graph", checkpoints.read_meta_graph(path))
     if path.endswith((".h5", ".hdf5", ".keras")):
         return _keras(path, trust)
     if path.endswith(".index") or os.path.exists(path + ".index"):
@@ -178,7 +178,7 @@ def _variables(path: str, reader: tf.train.CheckpointReader) -> Inspection:
 
 
 def _saved_model(path: str, trust: bool) -> Inspection:
-    from tfattr.trunk.saved_model import load_saved_model, saved_functions
+    from tfattr.trunk.saved_models import load_saved_model, saved_functions
 
     loaded = load_saved_model(path, trust)
     signatures = {name: loaded.signatures[name] for name in loaded.signatures}

@@ -15,9 +15,9 @@ from tfattr.compat.keras import application_layers, keras, keras_3, keras_of, sa
 from tfattr.errors import GraphError, ModelFileError
 from tfattr.trunk import freeze, keras_code, saved_code
 from tfattr.trunk import graph as g
-from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.opened import Opened, choose, flattened
 from tfattr.trunk.preprocessing import Preprocessing
+from tfattr.trunk.wrap_errors import wrap_errors
 
 
 def read_keras(
@@ -40,7 +40,7 @@ def read_keras(
     where = "Keras model"
     if isinstance(model, (str, os.PathLike)):
         where = os.fspath(model)
-        with one_sentence(where):
+        with wrap_errors(where):
             model = load_keras(where, trust, custom_objects)
     made_of = keras_of(model)
     if made_of is None:
@@ -53,7 +53,7 @@ def read_keras(
             f"{where}: Keras computes with the backend {made_of.backend.backend()}; expected tensorflow: set "
             "KERAS_BACKEND=tensorflow before Keras is imported."
         )
-    with one_sentence(where, converting=True):
+    with wrap_errors(where, converting=True):
         cut, call, rest = _cut_at(model, layer, output, where)
         specs, image = _specs(model, frame, input, where)
         function = _traced(model, cut, specs, image, where)

@@ -1,4 +1,4 @@
-"""The doors: which reader takes which file, and the one way from what it read to a Trunk."""
+"""The loaders: which reader takes which file, and the one way from what it read to a Trunk."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 # Each reader's module is imported on use: it brings its own dependency, TensorFlow first of all.
 _READERS = {
-    "frozen_graph": ("tf1", "read_frozen_graph"),
-    "meta_graph": ("tf1", "read_training_graph"),
-    "checkpoint": ("tf1", "read_checkpoint"),
+    "frozen_graph": ("checkpoints", "read_frozen_graph"),
+    "meta_graph": ("checkpoints", "read_training_graph"),
+    "checkpoint": ("checkpoints", "read_checkpoint"),
     "keras": ("keras_model", "read_keras"),
-    "saved_model": ("saved_model", "read_saved_model"),
-    "hub": ("saved_model", "read_hub"),
-    "callable": ("saved_model", "read_callable"),
+    "saved_model": ("saved_models", "read_saved_model"),
+    "hub": ("saved_models", "read_hub"),
+    "callable": ("saved_models", "read_callable"),
 }
 # What each door takes beside the keys of Common, in zoo files too.
 OPTIONS = {
@@ -80,12 +80,12 @@ def open_trunk(
         GraphError: the model cannot be cut as asked, or holds what no trunk can.
     """
     from tfattr.trunk.assemble import assemble
-    from tfattr.trunk.guard import one_sentence
+    from tfattr.trunk.wrap_errors import wrap_errors
 
     module, reader = _READERS[source]
     read = getattr(importlib.import_module(f"tfattr.trunk.{module}"), reader)
     opened = read(model, preprocessing, trust, **options)
-    with one_sentence(opened.where, converting=True):
+    with wrap_errors(opened.where, converting=True):
         plain = assemble(
             opened.graph_def,
             opened.input,
@@ -110,7 +110,7 @@ def load_model(model: Any, *, source: str | None = None, **options: Any) -> Trun
 
     Raises:
         SettingsError: the door does not take one of the options, or needs one more.
-        ModelFileError, GraphError: see the doors.
+        ModelFileError, GraphError: see the loaders.
     """
     from tfattr.trunk.trunk import Trunk
 

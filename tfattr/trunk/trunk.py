@@ -14,13 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import ModelFileError, SettingsError
-from tfattr.records.whole import whole_file
+from tfattr.records.atomic import atomic_write
 from tfattr.trunk import graph as g
 from tfattr.trunk.architecture import Architecture, Passes, architecture, compiled, lift, visible
-from tfattr.trunk.assemble import Plain, check_plain, folded
-from tfattr.trunk.guard import one_sentence
+from tfattr.trunk.assemble import InferenceGraph, check_inference_graph, folded
 from tfattr.trunk.loaders import open_trunk
 from tfattr.trunk.preprocessing import Preprocessing
+from tfattr.trunk.wrap_errors import wrap_errors
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -50,26 +50,30 @@ class Trunk:
         output_shape: shape of the representation without the batch.
         preprocessing: the way from uint8 RGB photographs to the fed frame.
         provenance: source, path, sha256 of the weights and of the frozen graph, tensors, versions.
-        plain: the checked graph and its weights.
-        single: images are fed one at a time (the model uses the statistics of the batch).
+        inference: the checked graph and its weights.
+        batch_dependent: images are fed one at a time (the model uses the statistics of the batch).
     """
 
     def __init__(
-        self, name: str, plain: Plain, preprocessing: Preprocessing, provenance: Mapping[str, Any]
+        self,
+        name: str,
+        inference: InferenceGraph,
+        preprocessing: Preprocessing,
+        provenance: Mapping[str, Any],
     ) -> None:
         self.name = name
-        self.input = plain.input
-        self.output = plain.output
-        self.output_shape = plain.output_shape
-        self.single = plain.single
-        self.deviation = plain.deviation
+        self.input = inference.input
+        self.output = inference.output
+        self.output_shape = inference.output_shape
+        self.batch_dependent = inference.batch_dependent
+        self.deviation = inference.deviation
         self.preprocessing = preprocessing
-        self.plain = plain
+        self.inference = inference
         self.provenance = {
             **provenance,
-            "graph_sha256": hashlib.sha256(_serialized(plain.graph_def)).hexdigest(),
-            "input": plain.input,
-            "output": plain.output,
+            "graph_sha256": hashlib.sha256(_serialized(inference.graph_def)).hexdigest(),
+            "input": inference.input,
+            "output": inference.output,
             "tensorflow": tf.__version__,
         }
 
@@ -81,15 +85,15 @@ class Trunk:
     @functools.cached_property
     def graph_def(self) -> g.GraphDef:
         """The whole graph, made on first use: a second copy of the weights."""
-        return self.plain.graph_def
+        return self.inference.graph_def
 
     @functools.cached_property
     def _bound(self) -> tuple[Architecture, tuple[tf.Tensor, ...]]:
-        plain = self.plain
-        nodes = (g.split(plain.input)[0], g.split(plain.output)[0])
-        net, order = architecture(plain.light, plain.weights, *nodes, self.input_shape)
+        inference = self.inference
+        nodes = (g.split(inference.input)[0], g.split(inference.output)[0])
+        net, order = architecture(inference.light, inference.weights, *nodes, self.input_shape)
         with tf.init_scope():
-            return net, tuple(tf.constant(plain.weights[name]) for name in order)
+            return net, tuple(tf.constant(inference.weights[name]) for name in order)
 
     @property
     def architecture(self) -> Architecture:
@@ -133,12 +137,12 @@ class Trunk:
         Raises:
             SettingsError: ``x`` has another shape.
         """
-        x = self.checked(x)
-        if self.single and x.shape[0] > 1:
+        x = self.validate_batch(x)
+        if self.batch_dependent and x.shape[0] > 1:
             return tf.concat([self.function(image[None]) for image in x], axis=0)
         return self.function(x)
 
-    def checked(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
+    def validate_batch(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
         """``x`` as a float32 tensor of this trunk's shape ``[N, H, W, C]``.
 
         Raises:
@@ -173,12 +177,12 @@ class Trunk:
             "input": self.input,
             "output": self.output,
             "output_shape": list(self.output_shape),
-            "single": self.single,
+            "single": self.batch_dependent,
             "deviation": self.deviation,
             "preprocessing": self.preprocessing.to_dict(),
             "provenance": self.provenance,
         }
-        _write_whole(directory / _GRAPH_FILE, _serialized(self.plain.graph_def))
+        _write_whole(directory / _GRAPH_FILE, _serialized(self.inference.graph_def))
         _write_whole(directory / _CARD_FILE, (json.dumps(card, indent=2, sort_keys=True) + "\n").encode())
 
     @classmethod
@@ -195,7 +199,7 @@ class Trunk:
             GraphError: the graph is not the one that was saved.
         """
         directory = Path(directory)
-        with one_sentence(os.fspath(directory)):
+        with wrap_errors(os.fspath(directory)):
             return cls._loaded(directory, fold_batch_norm, trust)
 
     @classmethod
@@ -216,7 +220,7 @@ class Trunk:
             )
         graph_def = tf.compat.v1.GraphDef()
         graph_def.ParseFromString(serialized)
-        plain = Plain(
+        inference = InferenceGraph(
             *lift(
                 g.prune(graph_def, [g.split(card["output"])[0]])
             ),  # weights that nothing takes cannot be fed
@@ -228,25 +232,25 @@ class Trunk:
         )
         preprocessing = Preprocessing.from_dict(card["preprocessing"])
         shape = (*preprocessing.size, preprocessing.channels)
-        check_plain(plain, shape, os.fspath(directory), trust)
+        check_inference_graph(inference, shape, os.fspath(directory), trust)
         if fold_batch_norm:
-            plain = folded(plain, shape, preprocessing.bounds, os.fspath(directory))
-        return cls(str(card["name"]), plain, preprocessing, card["provenance"])
+            inference = folded(inference, shape, preprocessing.bounds, os.fspath(directory))
+        return cls(str(card["name"]), inference, preprocessing, card["provenance"])
 
-    # The doors; what all of them take is explained at :class:`tfattr.trunk.loaders.Common`.
+    # The loaders; what all of them take is explained at :class:`tfattr.trunk.loaders.Common`.
 
     @classmethod
     def from_frozen_graph(
         cls, path: str | os.PathLike[str], *, input: str, output: str, **common: Unpack[Common]
     ) -> Trunk:
-        """From a frozen GraphDef, binary ``.pb`` or text ``.pbtxt``. See :mod:`tfattr.trunk.tf1`."""
+        """From a frozen GraphDef, binary ``.pb`` or text ``.pbtxt``. See :mod:`tfattr.trunk.checkpoints`."""
         return open_trunk(cls, "frozen_graph", path, input=input, output=output, **common)
 
     @classmethod
     def from_meta_graph(
         cls, prefix: str | os.PathLike[str], *, input: str, output: str, **common: Unpack[Common]
     ) -> Trunk:
-        """From a TF1 checkpoint with its own ``.meta``, training graphs included. See :mod:`tfattr.trunk.tf1`."""
+        """From a TF1 checkpoint with its own ``.meta``, training graphs included. See :mod:`tfattr.trunk.checkpoints`."""
         return open_trunk(cls, "meta_graph", prefix, input=input, output=output, **common)
 
     @classmethod
@@ -346,7 +350,7 @@ def _serialized(graph_def: g.GraphDef) -> bytes:
 
 def _write_whole(path: Path, content: bytes) -> None:
     try:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be written ({error.strerror}).") from error

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfattr.errors import ModelFileError
 from tfattr.trunk.freeze import open_checkpoint
-from tfattr.trunk.guard import one_sentence
+from tfattr.trunk.wrap_errors import wrap_errors
 from tfattr.zoo import safe_pickle
 from tfattr.zoo.tinyface import EPSILON, norm_name
 
@@ -29,7 +29,7 @@ def read(family: str, path: str | os.PathLike[str]) -> Tensors:
     Raises ModelFileError where the file is another's, damaged, or a pickle that holds more than arrays.
     """
     path = os.fspath(path)
-    with one_sentence(path):
+    with wrap_errors(path):
         if family == "fcrn":
             return fcrn(safe_pickle.load_npy(path), path)
         if path.lower().endswith(".mat"):
@@ -149,7 +149,7 @@ def write_checkpoint(tensors: Mapping[str, np.ndarray], prefix: str | os.PathLik
 
 def stored_mean(prefix: str | os.PathLike[str]) -> tuple[float, ...] | None:
     """The mean pixel that a converted checkpoint carries, or None."""
-    with one_sentence(os.fspath(prefix)):
+    with wrap_errors(os.fspath(prefix)):
         reader = open_checkpoint(os.fspath(prefix))
         if not reader.has_tensor(MEAN_NAME):
             return None

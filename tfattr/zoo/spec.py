@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FRAME = tuple(field.name for field in dataclasses.fields(Preprocessing))
 _ABOUT = ("name", "source", "path", "task", "group")
-# What a zoo file calls otherwise than the doors of Trunk: the code of a net stands there by name.
+# What a zoo file calls otherwise than the loaders of Trunk: the code of a net stands there by name.
 _NAMES = {"build": "builder"}
 SOURCES = tuple(source for source in loaders.OPTIONS if source != "callable")
 _CUT = {
@@ -110,7 +110,7 @@ class ModelSpec:
 
         Raises:
             SettingsError: the builder is no family and the spec is not ``trusted()``.
-            ModelFileError, GraphError: see the doors of :class:`tfattr.trunk.Trunk`.
+            ModelFileError, GraphError: see the loaders of :class:`tfattr.trunk.Trunk`.
         """
         from tfattr.trunk.trunk import Trunk
 

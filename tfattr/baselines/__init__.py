@@ -1,4 +1,4 @@
-"""Rival measures of transferability: from representations instead of attribution maps, and controls.
+"""Baseline measures of transferability: from representations instead of attribution maps, and controls.
 
 ``prepare("rsa", representations).affinity()`` is the affinity of the models, as :mod:`tfattr.affinity` has it for maps:
 symmetric, higher is more alike. ``.affinity(rows)`` is the measure on resampled images, for bootstrap intervals; the
@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from tfattr.baselines.cka import deconfounded_cka, linear_cka
+from tfattr.baselines.comparisons import Prepared
+from tfattr.baselines.controls import raw_pixel_cosines, symmetrised_truth
+from tfattr.baselines.dds import dds
+from tfattr.baselines.depara import EDGE_WEIGHT, depara, depara_edges
+from tfattr.baselines.representations import code_grids
+from tfattr.baselines.rsa import rsa
+from tfattr.baselines.svcca import svcca
 from tfattr.errors import SettingsError
-from tfattr.rivals.cka import deconfounded_cka, linear_cka
-from tfattr.rivals.comparisons import Prepared
-from tfattr.rivals.controls import raw_pixel_cosines, symmetrised_truth
-from tfattr.rivals.dds import dds
-from tfattr.rivals.depara import EDGE_WEIGHT, depara, depara_edges
-from tfattr.rivals.representations import code_grids
-from tfattr.rivals.rsa import rsa
-from tfattr.rivals.svcca import svcca
 
 #: Name of a measure to the function that prepares it from representations.
-RIVALS: dict[str, Callable[..., Prepared]] = {
+BASELINES: dict[str, Callable[..., Prepared]] = {
     "rsa": rsa,
     "svcca": svcca,
     "linear_cka": linear_cka,
@@ -38,7 +38,7 @@ RIVALS: dict[str, Callable[..., Prepared]] = {
 
 __all__ = [
     "EDGE_WEIGHT",
-    "RIVALS",
+    "BASELINES",
     "Prepared",
     "code_grids",
     "dds",
@@ -55,11 +55,11 @@ __all__ = [
 
 
 def prepare(name: str, representations: Mapping[str, np.ndarray], **options: Any) -> Prepared:
-    """The measure ``name`` with its heavy part done; ``options`` are those of its function in ``RIVALS``.
+    """The measure ``name`` with its heavy part done; ``options`` are those of its function in ``BASELINES``.
 
     Raises:
         SettingsError: no measure of this name, or representations that do not fit together.
     """
-    if name not in RIVALS:
-        raise SettingsError(f"no rival measure is named {name!r}; expected one of {', '.join(RIVALS)}")
-    return RIVALS[name](representations, **options)
+    if name not in BASELINES:
+        raise SettingsError(f"no baseline measure is named {name!r}; expected one of {', '.join(BASELINES)}")
+    return BASELINES[name](representations, **options)

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from tfattr.baselines import raw_pixel_cosines, symmetrised_truth
 from tfattr.errors import SettingsError
 from tfattr.evaluation import Truth, score
-from tfattr.rivals import raw_pixel_cosines, symmetrised_truth
 
 
 @pytest.fixture
@@ -112,6 +112,6 @@ def test_symmetrising_by_log_needs_positive_affinities():
         symmetrised_truth(truth, "sum")
 
 
-def test_rivals_do_not_wait_for_tensorflow():
-    code = "import sys, tfattr.rivals, tfattr.evaluation.literature; sys.exit('tensorflow' in sys.modules)"
+def test_baselines_do_not_wait_for_tensorflow():
+    code = "import sys, tfattr.baselines, tfattr.evaluation.literature; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The mark that every record carries: which model, method and run it was made in."""
+"""The record key that every record carries: which model, method and run it was made in."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def run_digest(settings: Mapping[str, Any], sha256: Iterable[str]) -> str:
     return _digest([plain(settings), list(sha256)])
 
 
-def origin(run: str, model: str, identity: Mapping[str, Any], method: str = REPRESENTATION) -> str:
-    """The mark ``model/method/digest`` of the records of one model and method.
+def record_key(run: str, model: str, identity: Mapping[str, Any], method: str = REPRESENTATION) -> str:
+    """The record key ``model/method/digest`` of the records of one model and method.
 
-    Two runs' records bear the same mark only where :func:`tfattr.records.check_compatible` would let one run
+    Two runs' records bear the same key only where :func:`tfattr.records.check_compatible` would let one run
     go on in the other's directory, so that a shard from elsewhere is told even if layout and image ids agree.
 
     Args:

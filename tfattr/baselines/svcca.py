@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfattr.affinity.area import area_matrix
+from tfattr.baselines.comparisons import multiplicities
+from tfattr.baselines.representations import checked
 from tfattr.errors import SettingsError
-from tfattr.rivals.comparisons import multiplicities
-from tfattr.rivals.representations import checked
 
 VARIANCE = 0.99  # the paper's
 IMAGES_PER_DIRECTION = 5
@@ -39,7 +39,7 @@ class CanonicalComparison:
     scores: dict[Grid, dict[str, np.ndarray]]
 
     def affinity(self, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
-        """See :meth:`tfattr.rivals.comparisons.Prepared.affinity`. The directions stay those of all images."""
+        """See :meth:`tfattr.baselines.comparisons.Prepared.affinity`. The directions stay those of all images."""
         weights = multiplicities(rows, self.images)
         whitened = {grid: _whitened(list(scores.values()), weights) for grid, scores in self.scores.items()}
         affinity = np.full((len(self.models), len(self.models)), np.nan)

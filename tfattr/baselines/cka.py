@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from tfattr.baselines.comparisons import KernelComparison
+from tfattr.baselines.representations import centred, checked, flattened
 from tfattr.errors import SettingsError
-from tfattr.rivals.comparisons import KernelComparison
-from tfattr.rivals.representations import centred, checked, flattened
 
 
 def linear_cka(representations: Mapping[str, np.ndarray], debiased: bool = False) -> KernelComparison:

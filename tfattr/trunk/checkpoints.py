@@ -15,9 +15,9 @@ from google.protobuf import message, text_format
 from tfattr.errors import GraphError, ModelFileError
 from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
-from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.opened import Opened
 from tfattr.trunk.preprocessing import Preprocessing
+from tfattr.trunk.wrap_errors import wrap_errors
 
 
 def read_frozen_graph(
@@ -29,7 +29,7 @@ def read_frozen_graph(
         ModelFileError: the file is missing, cut short or no GraphDef.
     """
     path = os.fspath(path)
-    with one_sentence(path):
+    with wrap_errors(path):
         graph_def = read_graph(path)
     provenance = {"source": "frozen_graph", "path": path, "weights_sha256": freeze.sha256([path])}
     return Opened(graph_def, input, output, path, Path(path).stem, provenance)
@@ -49,7 +49,7 @@ def read_training_graph(
     """
     prefix = os.fspath(prefix)
     prefix = prefix[: -len(".meta")] if prefix.endswith(".meta") else prefix
-    with one_sentence(prefix):
+    with wrap_errors(prefix):
         graph_def = read_meta_graph(prefix + ".meta")
     return _with_checkpoint(graph_def, input, output, prefix, "meta_graph")
 
@@ -69,7 +69,7 @@ def read_checkpoint(
         GraphError: ``output`` is no end point or tensor of the built graph.
     """
     prefix = os.fspath(prefix)
-    with one_sentence(prefix):
+    with wrap_errors(prefix):
         freeze.open_checkpoint(prefix)  # a missing file is said before seconds go into building
     # Outside: the builder is the user's code, whose own errors are not the file's.
     graph_def, input_name, output_name = build_graph(build, frame.model_shape, output, prefix)
@@ -77,7 +77,7 @@ def read_checkpoint(
 
 
 def _with_checkpoint(graph_def: g.GraphDef, input: str, output: str, prefix: str, source: str) -> Opened:
-    with one_sentence(prefix):
+    with wrap_errors(prefix):
         freeze.open_checkpoint(prefix)
         digest = freeze.sha256(freeze.checkpoint_files(prefix))
     return Opened(

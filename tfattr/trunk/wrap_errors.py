@@ -13,7 +13,7 @@ _LONGEST = 2000  # characters: names in a hostile graph can be of any length
 
 
 @contextlib.contextmanager
-def one_sentence(where: str, converting: bool = False) -> Iterator[None]:
+def wrap_errors(where: str, converting: bool = False) -> Iterator[None]:
     """Errors of any class from a damaged or hostile file leave as a TfattrError of one line that names it.
 
     ``converting``: the file has been read, and its graph is being made into a trunk; what fails then may be a limit of

@@ -13,7 +13,7 @@ _MARK = ".unfinished-"
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path beside ``path``; on a clean exit its file is synced and renamed to ``path``.
 
     On an error the temporary file is removed and ``path`` is left as it was. The temporary name starts with

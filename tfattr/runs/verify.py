@@ -1,4 +1,4 @@
-"""Finished shards are read back once: whole, this run's own, and which of their numbers are odd.
+"""Finished shards are read back once: whole, this run's own, and which of their numbers are abnormal.
 
 What was found is kept in ``numbers.json``, so that a rerun reads only what has changed since.
 """
@@ -18,9 +18,9 @@ from tqdm.auto import tqdm
 
 from tfattr.errors import RecordsError
 from tfattr.probe import ProbeImage, read_photo
-from tfattr.records import REPRESENTATION, MapRecord, RunManifest, read_shard, whole_file
+from tfattr.records import REPRESENTATION, MapRecord, RunManifest, atomic_write, read_shard
 from tfattr.runs.failures import MODEL, is_lacking
-from tfattr.runs.repair import homes_with_marks
+from tfattr.runs.repair import map_dirs_with_keys
 from tfattr.runs.shard import Plan
 from tfattr.zoo.spec import ModelSpec
 
@@ -33,8 +33,8 @@ _SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
 @dataclasses.dataclass(frozen=True)
-class Odd:
-    """Maps of one model and method (or representations) with odd numbers.
+class AbnormalMaps:
+    """Maps of one model and method (or representations) with abnormal numbers.
 
     Attributes:
         model, method: whose; ``method`` is REPRESENTATION for representations.
@@ -73,8 +73,8 @@ def read_back(
     models: Iterable[ModelSpec | Trunk],
     images: Sequence[ProbeImage],
     progress: bool = True,
-) -> list[Odd]:
-    """Read the shards of these models that were not read back before, or changed since; odd numbers of all.
+) -> list[AbnormalMaps]:
+    """Read the shards of these models that were not read back before, or changed since; abnormal numbers of all.
 
     Raises:
         RecordsError: shards are damaged, missing or another run's; the first is named.
@@ -84,17 +84,17 @@ def read_back(
     bar = tqdm(models, unit="model", desc="reading back", disable=not progress, leave=False)
     for model in bar:
         entry = known.setdefault(model.name, {})
-        for method, home, mark in homes_with_marks(plan, manifest, model.name):
+        for method, map_dir, key in map_dirs_with_keys(plan, manifest, model.name):
             if method == REPRESENTATION and not plan.representations:
                 continue
             if is_lacking(manifest, model.name, method):
                 continue
-            stamp = _stamp(home)
+            stamp = _stamp(map_dir)
             if entry.get(method, {}).get("shards") == stamp:
                 continue
             entry.pop("layer", None)
             try:
-                entry[method] = {"shards": stamp, "images": len(plan.ids), **_count(plan, home, mark)}
+                entry[method] = {"shards": stamp, "images": len(plan.ids), **_count(plan, map_dir, key)}
             except RecordsError as error:
                 entry.pop(method, None)
                 wrong.append(str(error))
@@ -104,14 +104,16 @@ def read_back(
     if wrong:
         more = f" (and {len(wrong) - 1} more folders like it)" if len(wrong) > 1 else ""
         raise RecordsError(f"{wrong[0]}{more}")
-    return odd_numbers(plan.out, [model.name for model in models])
+    return abnormal_maps(plan.out, [model.name for model in models])
 
 
-def odd_numbers(run: str | os.PathLike[str], models: Sequence[str] | None = None) -> list[Odd]:
+def abnormal_maps(run: str | os.PathLike[str], models: Sequence[str] | None = None) -> list[AbnormalMaps]:
     """What :func:`read_back` found in a run, model by model; nothing if it was never called."""
     known = _read(run)
     return [
-        Odd(model, method, kind, tuple(found[kind]), found["images"], layer if kind == KINDS[0] else None)
+        AbnormalMaps(
+            model, method, kind, tuple(found[kind]), found["images"], layer if kind == KINDS[0] else None
+        )
         for model in (known if models is None else models)
         for layer in [known.get(model, {}).get("layer")]
         for method, found in known.get(model, {}).items()
@@ -121,9 +123,9 @@ def odd_numbers(run: str | os.PathLike[str], models: Sequence[str] | None = None
     ]
 
 
-def say_odd(odd: Iterable[Odd]) -> None:
+def warn_abnormal(abnormal: Iterable[AbnormalMaps]) -> None:
     """One warning each."""
-    for one in odd:
+    for one in abnormal:
         logging.getLogger("tfattr").warning("%s", one)
 
 
@@ -140,11 +142,11 @@ def kind_of(record: MapRecord) -> str | None:
     return None
 
 
-def _count(plan: Plan, home: Path, mark: str) -> dict[str, list[str]]:
+def _count(plan: Plan, map_dir: Path, key: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for shard, name in enumerate(plan.layout.names()):
         span = plan.layout.span(shard)
-        for record in read_shard(home / name, plan.ids[span.start : span.stop], mark):
+        for record in read_shard(map_dir / name, plan.ids[span.start : span.stop], key):
             kind = kind_of(record)
             if kind is not None:
                 found[kind].append(record.id)
@@ -166,10 +168,11 @@ def _first_layer(model: ModelSpec | Trunk, image: ProbeImage) -> str:
     return "" if found is None else str(found)
 
 
-def _stamp(home: Path) -> list[list[Any]]:
+def _stamp(map_dir: Path) -> list[list[Any]]:
     """What tells whether shards were replaced: names, sizes and times."""
     return [
-        [path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(home.glob("*.tfrecord"))
+        [path.name, path.stat().st_size, path.stat().st_mtime_ns]
+        for path in sorted(map_dir.glob("*.tfrecord"))
     ]
 
 
@@ -182,5 +185,5 @@ def _read(run: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _write(run: Path, known: dict[str, Any]) -> None:
-    with whole_file(run / NUMBERS_NAME) as temporary:
+    with atomic_write(run / NUMBERS_NAME) as temporary:
         temporary.write_text(json.dumps(known) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ _ABSENT = object()
 
 
 @contextlib.contextmanager
-def lent(modules: Mapping[str, ModuleType]) -> Iterator[None]:
+def patched_modules(modules: Mapping[str, ModuleType]) -> Iterator[None]:
     """``import name`` gives ``modules[name]`` for as long as this lasts, also as ``from package import name``."""
     with _lock, contextlib.ExitStack() as undo:
         for name, module in modules.items():

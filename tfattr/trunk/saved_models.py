@@ -12,9 +12,9 @@ import tensorflow as tf
 from tfattr.errors import GraphError, ModelFileError, TfattrError
 from tfattr.trunk import freeze, saved_code
 from tfattr.trunk import graph as g
-from tfattr.trunk.guard import one_sentence
 from tfattr.trunk.opened import Opened, choose, flattened
 from tfattr.trunk.preprocessing import Preprocessing
+from tfattr.trunk.wrap_errors import wrap_errors
 
 
 def read_saved_model(
@@ -35,10 +35,10 @@ def read_saved_model(
         GraphError: no such signature, tag set, output or tensor.
     """
     path = os.fspath(path)
-    with one_sentence(path):
+    with wrap_errors(path):
         loaded = load_saved_model(path, trust, tags)
     provenance = {"source": "saved_model", "path": path, "weights_sha256": _folder_sha256(path)}
-    with one_sentence(path, converting=True):
+    with wrap_errors(path, converting=True):
         function = _named(loaded, signature, path)
         if function is None and callable(loaded):
             return _called(loaded, frame, output, path, Path(path).name, provenance)
@@ -88,7 +88,7 @@ def read_hub(
         ) from error
     provenance = {"source": "hub", "path": handle, "weights_sha256": _folder_sha256(path)}
     name = Path(handle.rstrip("/")).name
-    with one_sentence(handle, converting=True):
+    with wrap_errors(handle, converting=True):
         by_name = isinstance(output, str) and any(
             output in one.structured_outputs for one in loaded.signatures.values()
         )
@@ -109,7 +109,7 @@ def read_callable(
 ) -> Opened:
     """A ``tf.Module``, ``tf.function`` or loaded SavedModel that is called on a batch of images."""
     name = getattr(model, "name", None) or getattr(model, "__name__", None) or type(model).__name__
-    with one_sentence(str(name), converting=True):
+    with wrap_errors(str(name), converting=True):
         return _called(model, frame, output, str(name), str(name), {"source": "callable", "path": str(name)})
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfattr.rivals.comparisons import KernelComparison
-from tfattr.rivals.representations import checked, cosines, flattened, standardised
+from tfattr.baselines.comparisons import KernelComparison
+from tfattr.baselines.representations import checked, cosines, flattened, standardised
 
 
 def dds(representations: Mapping[str, np.ndarray]) -> KernelComparison:

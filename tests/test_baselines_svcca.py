@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
 
+from tfattr.baselines import svcca
+from tfattr.baselines.svcca import leading
 from tfattr.errors import SettingsError
-from tfattr.rivals import svcca
-from tfattr.rivals.svcca import leading
 
 IMAGES = 60
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfattr.rivals.comparisons import RankComparison
-from tfattr.rivals.representations import centred as centre
-from tfattr.rivals.representations import checked, cosines, flattened
+from tfattr.baselines.comparisons import RankComparison
+from tfattr.baselines.representations import centred as centre
+from tfattr.baselines.representations import checked, cosines, flattened
 
 
 def rsa(representations: Mapping[str, np.ndarray], centred: bool = True) -> RankComparison:

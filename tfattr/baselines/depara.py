@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfattr.rivals.comparisons import RankComparison
-from tfattr.rivals.representations import centred, checked, cosines, flattened
+from tfattr.baselines.comparisons import RankComparison
+from tfattr.baselines.representations import centred, checked, cosines, flattened
 
 #: Weight of the edges that the authors' ``plot.py`` has for the Taskonomy probe; .03 for COCO, .27 for indoor.
 EDGE_WEIGHT = 0.25

@@ -18,7 +18,7 @@ from tfattr.errors import SettingsError
 
 
 class Prepared(Protocol):
-    """A rival measure with its heavy part done.
+    """A baseline measure with its heavy part done.
 
     Attributes:
         models: M names, in the order of rows and columns.
