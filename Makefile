@@ -49,6 +49,7 @@ test-latest: venv-latest
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # The site in site/: needs no network to be read.
 docs: venv

@@ -52,7 +52,7 @@ class Cosine:
 
     name, description, symmetric, parts = "cosine", "mean cosine", True, False
 
-    def contribution(self, maps: np.ndarray) -> np.ndarray:
+    def contribution(self, maps: np.ndarray) -> np.ndarray | None:
         # A cosine does not depend on scale. At unit peak, as stored halves are, no product over- or underflows.
         return maps[0] if maps.dtype == np.float16 else maps[0] / np.abs(maps[0]).max()
 

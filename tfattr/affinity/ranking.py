@@ -39,8 +39,8 @@ def rank(
         raise SettingsError(
             f"the affinity has shape {A.shape}, expected square with {len(models)} unique names"
         )
-    if target not in models:
-        near = difflib.get_close_matches(target, models, n=3, cutoff=0.4) or models[:3]
+    if not isinstance(target, str) or target not in models:
+        near = difflib.get_close_matches(str(target), models, n=3, cutoff=0.4) or models[:3]
         raise SettingsError(f"no model is named {target!r}; did you mean {', '.join(near)}?")
     row = A[models.index(target)]
     order = np.argsort(np.where(np.isnan(row), np.inf, -row), kind="stable")

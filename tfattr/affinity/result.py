@@ -128,7 +128,9 @@ class AffinityResult:
                 counts={method: arrays["counts"][k] for k, method in at},
                 images={method: int(arrays["images"][k]) for k, method in at},
                 grids={
-                    method: tuple(map(int, arrays["grids"][k])) if arrays["grids"][k].all() else None
+                    method: (int(arrays["grids"][k][0]), int(arrays["grids"][k][1]))
+                    if arrays["grids"][k].all()
+                    else None
                     for k, method in at
                 },
                 dropped={

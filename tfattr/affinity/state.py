@@ -200,13 +200,15 @@ class AffinityState:
         at = [wide.models.index(name) for name in self.models]
         wide.total[np.ix_(at, at)], wide.counts[np.ix_(at, at)] = self.total, self.counts
         wide.images, wide.dropped = self.images, self.dropped
+        kept_wide: dict[str, np.ndarray] = {}
         for image, kept in (self.kept or {}).items():
             square = np.full((len(models), len(models)), np.nan, np.float32)
             rows, columns = pair_indices(len(at), self.measure.symmetric)
             square[np.take(at, rows), np.take(at, columns)] = kept
             if self.measure.symmetric:
                 square = np.where(np.isnan(square), square.T, square)  # the order of the models may differ
-            wide.kept[image] = square[pair_indices(len(models), self.measure.symmetric)]
+            kept_wide[image] = square[pair_indices(len(models), self.measure.symmetric)]
+        wide.kept = kept_wide if self.kept is not None else None
         return wide
 
     def compute(self) -> tuple[np.ndarray, np.ndarray]:
@@ -236,7 +238,7 @@ class AffinityState:
                 )
         stacks = [_stack(array, self.measure.parts) for array in maps]
         if self.grid is None:
-            self.grid = common_grid(stack.shape[1:] for stack in stacks)
+            self.grid = common_grid((stack.shape[1], stack.shape[2]) for stack in stacks)
         resized = (
             stack
             if stack.shape[1:] == self.grid
@@ -250,7 +252,8 @@ def pair_indices(models: int, symmetric: bool) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pairs that are kept of an image: i < j, or all i != j; row by row."""
     if symmetric:
         return np.triu_indices(models, 1)
-    return np.nonzero(~np.eye(models, dtype=bool))
+    rows, columns = np.nonzero(~np.eye(models, dtype=bool))
+    return rows, columns
 
 
 def _stack(array: np.ndarray, parts: bool) -> np.ndarray:

@@ -54,7 +54,7 @@ class Tree:
             parts[leaves + step] = parts.pop(int(left)) + parts.pop(int(right))
         place = {row: index for index, row in enumerate(self.order)}
         ordered = sorted(
-            (sorted(part, key=place.get) for part in parts.values()), key=lambda part: place[part[0]]
+            (sorted(part, key=place.__getitem__) for part in parts.values()), key=lambda part: place[part[0]]
         )
         return [[self.labels[row] for row in part] for part in ordered]
 

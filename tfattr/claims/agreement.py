@@ -92,13 +92,14 @@ def methods_agree(
     own, own_draws = agreement(lrp[0], "grad_input")
     other, other_draws = agreement("saliency", "grad_input")
     numbers = [own, other, *(agreement(name, "grad_input")[0] for name in lrp[1:])]
+    low, high = interval(own_draws - other_draws)
     difference = Number(
         f"the first less the second ({lrp[0]} and saliency, each with grad_input)",
         own.value - other.value,
-        interval(own_draws - other_draws),
+        (low, high),
     )
     numbers.append(difference)
-    holds = own.value >= HIGH and difference.interval[0] > 0
+    holds = own.value >= HIGH and low > 0
     sentence = f"{lrp[0]} correlates with gradient * input at {own.text()}, saliency with gradient * input at {other.text()}."
     if truth is not None:
         ranks = {}

@@ -90,7 +90,12 @@ def size_insensitivity(curves: Sequence[SizeCurve], images: int) -> Claim:
         f"The affinity correlates with that of all {images} images at {ENOUGH} or more in 95 of 100 draws of "
         f"{said} images; the claim is taken to hold at half of the images or fewer.",
         worst is not None and worst <= images / 2,
-        tuple(Number(one.what, float(one.value), tuple(map(float, one.interval))) for one in numbers),
+        tuple(
+            Number(
+                one.what, float(one.value), one.interval and (float(one.interval[0]), float(one.interval[1]))
+            )
+            for one in numbers
+        ),
     )
 
 

@@ -125,17 +125,16 @@ class SourceRanking:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                names = {
-                    key: tuple(map(str, file[key]))
+                models, images, measures, missing, reasons = (
+                    tuple(map(str, file[key]))
                     for key in ("models", "images", "measures", "missing", "reasons")
-                }
+                )
                 numbers = {key: file[key] for key in ("values", "low", "high", "first")}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise RecordsError(
                 f"{path}: cannot be read as a ranking of sources ({error}); delete it"
             ) from error
-        missing = dict(zip(names["missing"], names.pop("reasons")))
-        return cls(**{**names, "missing": missing}, **numbers)
+        return cls(models, images, measures, missing=dict(zip(missing, reasons)), **numbers)
 
     @classmethod
     def from_rankings(
@@ -149,6 +148,8 @@ class SourceRanking:
         count = len(models)
         low, high, first = np.full((3, len(rankings), count, count), np.nan)
         for number, one in enumerate(rankings):
+            if one.resampled is None:
+                raise SettingsError(f"the ranking {one.name!r} has no draws; its interval is not known")
             drawn = np.asarray(one.resampled())
             for row in range(count):
                 for column in range(count):

@@ -32,7 +32,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):  # where nothing can be removed, nothing was written
             temporary.unlink()
-        if _is_of(error, temporary):
+        if isinstance(error, OSError) and _is_of(error, temporary):
             if error.errno is None:  # numpy counts what was written instead of saying why
                 raise OSError(EIO, f"cannot be written whole ({error})", str(path)) from error
             raise type(error)(error.errno, error.strerror, str(path)) from error
@@ -40,11 +40,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     _sync(path.parent)  # the rename itself must outlive a power cut
 
 
-def _is_of(error: BaseException, temporary: Path) -> bool:
+def _is_of(error: OSError, temporary: Path) -> bool:
     """Whether the disk refused this file: by a name that no user knows, or by none, as writes to open files do."""
-    plain = (
-        isinstance(error, OSError) and type(error).__module__ == "builtins"
-    )  # not those of network libraries
+    plain = type(error).__module__ == "builtins"  # not those of network libraries
     return plain and error.filename in (None, str(temporary))
 
 

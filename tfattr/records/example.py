@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from tfattr.attribution.storage import StoredMaps, stored_maps
 from tfattr.errors import RecordsError, SettingsError
 
-_LITTLE_ENDIAN = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
+_LITTLE_ENDIAN: dict[str, np.dtype] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
 
 @dataclass(frozen=True)
