@@ -58,7 +58,7 @@ from scipy.stats import rankdata
 
 from tfattr.baselines import prepare
 from tfattr.evaluation import Truth, find_truth, interval, read_truth, resamples, score
-from tfattr.records import atomic_write
+from tfattr.io import atomic_write
 from tfattr.zoo.file import open_zoo
 
 MAPS, GRIDS, FORMS, COMPARISONS = (

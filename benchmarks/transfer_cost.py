@@ -21,7 +21,7 @@ import numpy as np
 from studies.rooms.tasks import TASK_NAMES, TASKS
 from studies.rooms.transfer_run import Splits, run_source
 from tfattr import resources
-from tfattr.records import atomic_write
+from tfattr.io import atomic_write
 
 SOURCES, SEEDS = 21, 2  # the twenty encoders and the untrained one
 

@@ -15,7 +15,8 @@ from small_zoo import attribute, write_photos, write_zoo
 
 from tfattr.cli.main import main
 from tfattr.errors import RecordsError, SettingsError, TfattrError
-from tfattr.records import RunManifest, ShardLayout, ShardWriter, atomic_write, remove_unfinished
+from tfattr.io import atomic_write, remove_unfinished
+from tfattr.records import RunManifest, ShardLayout, ShardWriter
 from tfattr.runs.lock import locked
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.affinity.state import AffinityState, pair_indices
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.records.atomic import atomic_write
+from tfattr.io import atomic_write
 
 _FORMAT = 2  # 2: measures; files before it hold cosines
 _BATCH = 64  # resamples at a time: bounds the memory of weighted sums

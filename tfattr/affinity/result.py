@@ -15,7 +15,7 @@ import scipy.io
 from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.affinity.state import AffinityState, DroppedMap
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.records.atomic import atomic_write
+from tfattr.io import atomic_write
 
 _RESERVED = ("models", "methods", "counts", "images", "grids", "dropped", "measures")
 _NAMED = 5  # dropped maps that a warning names; the result holds them all

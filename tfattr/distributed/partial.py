@@ -13,7 +13,8 @@ import numpy as np
 from tfattr.affinity import AffinityState, affinity_from_records
 from tfattr.affinity.measures import find_measure
 from tfattr.affinity.state import DroppedMap
-from tfattr.records import atomic_write, find_shards, map_directory
+from tfattr.io import atomic_write
+from tfattr.records import find_shards, map_directory
 from tfattr.runs.timing import Stopwatch
 
 _MOST_PARTS = 16  # of an entry

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfattr.records import atomic_write, remove_unfinished, representation_directory
+from tfattr.io import read_json, remove_unfinished, write_json
+from tfattr.records import representation_directory
 
 if TYPE_CHECKING:
     from tfattr.runs.shard import Plan
@@ -44,29 +44,27 @@ def remove_halves(plan: Plan, models: Iterable[str]) -> None:
 
 def write_note(out: str | os.PathLike[str], model: str, first_shard: int, amounts: dict[str, float]) -> None:
     """What one task took; a repetition of the task replaces it."""
-    with atomic_write(trunk_folder(out, model) / _NOTE.format(first_shard)) as temporary:
-        temporary.write_text(json.dumps(amounts), encoding="utf-8")
+    write_json(trunk_folder(out, model) / _NOTE.format(first_shard), amounts)
 
 
 def read_notes(out: str | os.PathLike[str], model: str) -> dict[str, float]:
     """The sums over a model's tasks."""
     sums: dict[str, float] = {}
     for path in trunk_folder(out, model).glob("took-*.json"):
-        for name, amount in json.loads(path.read_text("utf-8")).items():
+        for name, amount in read_json(path, {}).items():
             sums[name] = sums.get(name, 0) + amount
     return sums
 
 
 def write_outcome(out: str | os.PathLike[str], model: str, first_shard: int, told: dict[str, Any]) -> None:
     """How one task went: ``lacking``, ``facts`` and ``device``, see :func:`read_outcome`."""
-    with atomic_write(trunk_folder(out, model) / _OUTCOME.format(first_shard)) as temporary:
-        temporary.write_text(json.dumps(told), encoding="utf-8")
+    write_json(trunk_folder(out, model) / _OUTCOME.format(first_shard), told)
 
 
 def read_outcome(out: str | os.PathLike[str], model: str) -> dict[str, dict[str, Any]]:
     """Over a model's tasks: methods that failed with reasons, facts, the device."""
     found: dict[str, dict[str, Any]] = {"lacking": {}, "facts": {}, "device": {}}
     for path in sorted(trunk_folder(out, model).glob("outcome-*.json")):
-        for part, told in json.loads(path.read_text("utf-8")).items():
+        for part, told in read_json(path, {}).items():
             found[part].update(told)
     return found

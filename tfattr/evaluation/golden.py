@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,7 @@ import numpy as np
 
 from tfattr import resources
 from tfattr.affinity import Tree
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from tfattr.io import tomllib
 
 FILE = "authors_figures.toml"
 

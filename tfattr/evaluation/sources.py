@@ -16,7 +16,7 @@ from tfattr.affinity.ranking import rank
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.evaluation.intervals import interval
 from tfattr.evaluation.rankings import Ranking
-from tfattr.records.atomic import atomic_write
+from tfattr.io import atomic_write
 
 RECOMMENDED = "recommended"
 RANKING_NAME = "ranking.npz"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from tfattr.errors import SettingsError
-from tfattr.records.atomic import atomic_write
+from tfattr.io import atomic_write
 
 FORMATS = (".png", ".svg", ".pdf")
 _LARGE = 200_000  # characters of a picture embedded in an SVG from which on it is compressed

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import Any
 
 from tfattr.attribution.storage import CHANNELS, DTYPES, channel_mean, check_storage
-from tfattr.records.atomic import atomic_write, remove_unfinished
 from tfattr.records.layout import (
     IMAGES_PER_SHARD,
     ShardLayout,
@@ -68,11 +67,9 @@ __all__ = [
     "parse_shard_name",
     "read_maps",
     "read_shard",
-    "remove_unfinished",
     "representation_directory",
     "run_digest",
     "versions",
-    "atomic_write",
 ]
 
 

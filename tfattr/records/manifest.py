@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.records.atomic import atomic_write
+from tfattr.io import plain, write_json
 from tfattr.records.layout import ATTRIBUTIONS, REPRESENTATIONS
-from tfattr.records.plain import plain
 from tfattr.records.record_key import REPRESENTATION, record_key, run_digest
 
 MANIFEST_NAME = "run.json"
@@ -122,9 +121,7 @@ class RunManifest:
     def save(self, run: str | os.PathLike[str]) -> Path:
         """Writes ``<run>/run.json``, whole or not at all; returns its path."""
         path = Path(run) / MANIFEST_NAME
-        text = json.dumps(plain(dataclasses.asdict(self)), indent=1, ensure_ascii=False)
-        with atomic_write(path) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_json(path, self)
         return path
 
     @classmethod

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tfattr.records.plain import plain
+from tfattr.io import plain
 
 REPRESENTATION = "representation"  # in the place of a method
 

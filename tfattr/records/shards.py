@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfattr.attribution.storage import StoredMaps, check_storage, stored_maps
 from tfattr.errors import RecordsError
-from tfattr.records.atomic import atomic_write
+from tfattr.io import atomic_write
 from tfattr.records.example import Encoder, MapRecord, decode, records_of
 from tfattr.records.layout import ShardLayout, find_shards
 from tfattr.records.manifest import expected_record_key

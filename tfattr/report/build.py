@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tfattr.records.atomic import atomic_write
+from tfattr.io import write_text
 from tfattr.report.content import content
 from tfattr.report.files import read_results
 
@@ -32,8 +32,7 @@ def build(run_or_study: str | os.PathLike[str], out: str | os.PathLike[str] | No
     results = read_results(run_or_study)
     path = Path(out) if out is not None else results.folder / REPORT_NAME
     html = render(content(results))
-    with atomic_write(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_text(path, html)
     return path
 
 

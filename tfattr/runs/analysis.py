@@ -25,7 +25,8 @@ from tfattr.affinity import (
 from tfattr.affinity.measures import DEFAULT_MEASURE, PART_MEASURES, described, entry_name, find_measure
 from tfattr.affinity.streaming import fill_states
 from tfattr.errors import RecordsError, TfattrError
-from tfattr.records import REPRESENTATION, RunManifest, atomic_write, map_directory
+from tfattr.io import write_text
+from tfattr.records import REPRESENTATION, RunManifest, map_directory
 from tfattr.runs.failures import MODEL, is_lacking
 from tfattr.runs.timing import Stopwatch, set_affinity
 
@@ -171,8 +172,7 @@ def analyse(
             if without:
                 told = "the tree by %s is without %s: no maps of them to compare."
                 logging.getLogger("tfattr").warning(told, method, ", ".join(without))
-            with atomic_write(run / f"tree_{method}.nwk") as temporary:
-                temporary.write_text(trees[method].to_newick() + "\n", encoding="utf-8")
+            write_text(run / f"tree_{method}.nwk", trees[method].to_newick() + "\n")
     if pictures:
         draw(run, result, trees, manifest.source.get("groups", {}) if groups is None else groups)
     return result

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from tfattr.attribution import AttributionSettings
 from tfattr.errors import RecordsError, SettingsError
+from tfattr.io import remove_unfinished
 from tfattr.precision import describe_device
 from tfattr.probe import ProbeSurvey
 from tfattr.records import (
@@ -22,7 +23,6 @@ from tfattr.records import (
     REPRESENTATION,
     RunManifest,
     check_compatible,
-    remove_unfinished,
     representation_directory,
 )
 from tfattr.runs.failures import MODEL, is_lacking, is_of_the_model, lines, record, record_facts, sentence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from tfattr.claims import (
 )
 from tfattr.errors import SettingsError
 from tfattr.evaluation import find_truth, read_truth
-from tfattr.records import RunManifest, atomic_write
+from tfattr.io import read_json, write_json
+from tfattr.records import RunManifest
 from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.study import Study
 from tfattr.zoo.originals import entries
@@ -70,9 +70,7 @@ def size_curves(cosines: ImageCosines) -> list[SizeCurve]:
 
 def save_claims(claims: Sequence[Claim], folder: Path) -> None:
     """Write ``claims.json``."""
-    text = json.dumps([claim.to_dict() for claim in claims], indent=1, ensure_ascii=False)
-    with atomic_write(folder / CLAIMS_NAME) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_json(folder / CLAIMS_NAME, [claim.to_dict() for claim in claims])
 
 
 def claim_lines(folder: str | Path) -> list[str]:
@@ -80,7 +78,7 @@ def claim_lines(folder: str | Path) -> list[str]:
     verdicts = {True: "holds", False: "does not hold", None: "not measured"}
     return [
         f"{claim['number']}. {claim['title']}: {verdicts[claim['holds']]}. {claim['sentence'] or claim['missing']}"
-        for claim in json.loads((Path(folder) / CLAIMS_NAME).read_text("utf-8"))
+        for claim in read_json(Path(folder) / CLAIMS_NAME, [])
     ]
 
 

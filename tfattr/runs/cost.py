@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from pathlib import Path
 from typing import Any
 
 from tfattr import resources
-from tfattr.records import atomic_write
+from tfattr.io import read_json, write_json
 from tfattr.runs.study import Study
 from tfattr.runs.timing import read_timing
 
@@ -50,10 +49,9 @@ def measured_transfer(zoo: str) -> dict[str, Any] | None:
     if zoo in ("taskonomy", "merged"):
         return dict(_TASKONOMY)
     path = resources.checkpoints() / zoo / "transfer_cost.json"
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+    return read_json(path)
 
 
 def save_cost(study: Study) -> None:
     """Write ``cost.json``."""
-    with atomic_write(Path(study.path) / COST_NAME) as temporary:
-        temporary.write_text(json.dumps(cost_of(study), indent=1) + "\n", encoding="utf-8")
+    write_json(Path(study.path) / COST_NAME, cost_of(study))

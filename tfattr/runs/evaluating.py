@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,8 @@ from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
 from tfattr.evaluation.literature import mean_spearman, read_transfer
 from tfattr.figures import save_figure
 from tfattr.figures.curves import precision_recall_figure
-from tfattr.records import RunManifest, atomic_write
+from tfattr.io import write_json, write_text
+from tfattr.records import RunManifest
 from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.controls import random_control, raw_pixels
 from tfattr.runs.pictures import both
@@ -211,15 +211,13 @@ class Evaluation:
     def save(self, run: str | os.PathLike[str], title: str = "") -> None:
         """Write ``evaluation.json``, ``evaluation.csv`` and ``figures/precision_recall`` into a run."""
         run, content = Path(run), self.to_dict()
-        with atomic_write(run / EVALUATION_NAME) as temporary:
-            temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(run / EVALUATION_NAME, content)
         columns = list(dict.fromkeys(name.replace("@K", f"@{self.k}") for name in _COLUMNS))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(content["rows"])
-        with atomic_write(run / "evaluation.csv") as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
+        write_text(run / "evaluation.csv", text.getvalue())
         save_figure(self.curves(title), *both(run / "figures" / "precision_recall"))
 
     def curves(self, title: str = "", most: int = 16) -> Figure:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from tfattr import __version__
-from tfattr.records.plain import plain
+from tfattr.io import plain
 from tfattr.zoo.spec import ModelSpec
 
 

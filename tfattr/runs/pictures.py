@@ -12,8 +12,9 @@ from tfattr.affinity import AffinityResult, Tree
 from tfattr.affinity.measures import split_entry
 from tfattr.figures import affinity_figure, maps_figure, save_figure, tree_figure
 from tfattr.figures.names import method_name
+from tfattr.io import atomic_write
 from tfattr.probe import ProbeImage, read_photo
-from tfattr.records import RunManifest, atomic_write, map_directory, read_maps
+from tfattr.records import RunManifest, map_directory, read_maps
 from tfattr.runs.failures import is_lacking
 from tfattr.trunk.preprocessing import Preprocessing
 

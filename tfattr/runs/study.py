@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tfattr.errors import RecordsError
-from tfattr.records import MANIFEST_NAME, RunManifest, atomic_write
+from tfattr.io import write_json
+from tfattr.records import MANIFEST_NAME, RunManifest
 
 STUDY_NAME = "study.json"
 
@@ -54,9 +55,7 @@ class Study:
 
     def save(self) -> None:
         """Write ``study.json``."""
-        content = {"zoo": self.zoo, "runs": [asdict(run) for run in self.runs]}
-        with atomic_write(self.path / STUDY_NAME) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(self.path / STUDY_NAME, {"zoo": self.zoo, "runs": self.runs})
 
 
 def open_study(path: str | os.PathLike[str]) -> Study:

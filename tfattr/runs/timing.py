@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-from tfattr.records import atomic_write
+from tfattr.io import read_json, write_json
 
 TIMING_NAME = "timing.json"
 
@@ -29,13 +28,8 @@ class Stopwatch:
 
 def read_timing(run: str | os.PathLike[str]) -> dict[str, Any]:
     """``{"models": {name: {...}}, "affinity": {...}}`` as far as known; empty parts if nothing is."""
-    try:
-        found = json.loads((Path(run) / TIMING_NAME).read_text("utf-8"))
-    except (OSError, ValueError):
-        found = {}
-    return (
-        {"models": {}, "affinity": {}, **found} if isinstance(found, dict) else {"models": {}, "affinity": {}}
-    )
+    found = read_json(Path(run) / TIMING_NAME)
+    return {"models": {}, "affinity": {}, **(found if isinstance(found, dict) else {})}
 
 
 def add_model(run: str | os.PathLike[str], model: str, **amounts: float) -> None:
@@ -44,16 +38,11 @@ def add_model(run: str | os.PathLike[str], model: str, **amounts: float) -> None
     known = timing["models"].setdefault(model, {})
     for name, amount in amounts.items():
         known[name] = round(known.get(name, 0) + amount, 6)
-    _write(run, timing)
+    write_json(Path(run) / TIMING_NAME, timing)
 
 
 def set_affinity(run: str | os.PathLike[str], **amounts: float) -> None:
     """Set what the last computation of the affinity took."""
     timing = read_timing(run)
     timing["affinity"] = {name: round(amount, 6) for name, amount in amounts.items()}
-    _write(run, timing)
-
-
-def _write(run: str | os.PathLike[str], timing: dict[str, Any]) -> None:
-    with atomic_write(Path(run) / TIMING_NAME) as temporary:
-        temporary.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
+    write_json(Path(run) / TIMING_NAME, timing)

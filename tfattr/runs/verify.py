@@ -6,7 +6,6 @@ What was found is kept in ``numbers.json``, so that a rerun reads only what has 
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -17,8 +16,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from tfattr.errors import RecordsError
+from tfattr.io import read_json, write_json
 from tfattr.probe import ProbeImage, read_photo
-from tfattr.records import REPRESENTATION, MapRecord, RunManifest, atomic_write, read_shard
+from tfattr.records import REPRESENTATION, MapRecord, RunManifest, read_shard
 from tfattr.runs.failures import MODEL, is_lacking
 from tfattr.runs.repair import map_dirs_with_keys
 from tfattr.runs.shard import Plan
@@ -100,7 +100,7 @@ def read_back(
                 wrong.append(str(error))
         if "layer" not in entry and (bad := _first_not_finite(entry)):
             entry["layer"] = _first_layer(model, images[plan.ids.index(bad)])
-    _write(plan.out, known)
+    write_json(plan.out / NUMBERS_NAME, known, indent=None)
     if wrong:
         more = f" (and {len(wrong) - 1} more folders like it)" if len(wrong) > 1 else ""
         raise RecordsError(f"{wrong[0]}{more}")
@@ -177,13 +177,5 @@ def _stamp(map_dir: Path) -> list[list[Any]]:
 
 
 def _read(run: str | os.PathLike[str]) -> dict[str, Any]:
-    try:
-        found = json.loads((Path(run) / NUMBERS_NAME).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}  # it is derived: what is lost is found again
+    found = read_json(Path(run) / NUMBERS_NAME)  # it is derived: what is lost is found again
     return found if isinstance(found, dict) else {}
-
-
-def _write(run: Path, known: dict[str, Any]) -> None:
-    with atomic_write(run / NUMBERS_NAME) as temporary:
-        temporary.write_text(json.dumps(known) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import ModelFileError, SettingsError
-from tfattr.records.atomic import atomic_write
+from tfattr.io import atomic_write
 from tfattr.trunk import graph as g
 from tfattr.trunk.architecture import Architecture, Passes, architecture, compiled, lift, visible
 from tfattr.trunk.assemble import InferenceGraph, check_inference_graph, folded

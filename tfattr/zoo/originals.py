@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -11,12 +10,8 @@ from typing import Any
 
 from tfattr import resources
 from tfattr.errors import SettingsError
+from tfattr.io import tomllib
 from tfattr.trunk.preprocessing import Preprocessing
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ZOOS = ("taskonomy", "collected", "merged")
 _FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias", "resize")

@@ -1,14 +1,34 @@
-"""Files that exist whole or not at all: written under a temporary name, synced, renamed."""
+"""Files: written whole or not at all; JSON and TOML."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "atomic_write",
+    "plain",
+    "read_json",
+    "remove_unfinished",
+    "tomllib",
+    "write_json",
+    "write_text",
+]
 _MARK = ".unfinished-"
 
 
@@ -63,3 +83,39 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a UTF-8 file, whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], value: Any, indent: int | None = 1) -> None:
+    """Writes a value as JSON (see :func:`plain`), whole or not at all."""
+    write_text(path, json.dumps(plain(value), indent=indent, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str], default: Any = None) -> Any:
+    """What a JSON file holds; ``default`` where it is missing or cannot be read, for what can be derived again."""
+    try:
+        return json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError):
+        return default
+
+
+def plain(value: Any) -> Any:
+    """The JSON form of a value: tuples to lists, dataclasses to dicts, numpy scalars and paths to plain ones."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
