@@ -21,14 +21,14 @@ def randomised(trunk: Trunk, seed: int = 0) -> Trunk:
     Source: the model parameter randomisation test of Adebayo et al., NeurIPS 2018, by permutation.
     """
     random = np.random.default_rng(seed)
-    plain = trunk.plain
+    inference = trunk.inference
     weights = {
-        node.name: _shuffled(plain.weights[node.name], random)
-        for node in plain.light.node
-        if node.name in plain.weights
+        node.name: _shuffled(inference.weights[node.name], random)
+        for node in inference.light.node
+        if node.name in inference.weights
     }
-    plain = dataclasses.replace(plain, weights=weights)
-    return type(trunk)(trunk.name, plain, trunk.preprocessing, {**trunk.provenance, "randomised": seed})
+    inference = dataclasses.replace(inference, weights=weights)
+    return type(trunk)(trunk.name, inference, trunk.preprocessing, {**trunk.provenance, "randomised": seed})
 
 
 def _shuffled(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
