@@ -10,14 +10,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+
+
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), flags=re.S)
+    return [
+        block
+        for page in PAGES
+        for block in re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), flags=re.S)
+    ]
 
 
 def test_python_api_of_the_readme(shared, tmp_path, monkeypatch):
     import shutil
 
-    (example,) = (block for block in blocks("python") if "from_frozen_graph" in block)
+    (example,) = (block for block in blocks("python") if "frozen.pb" in block)
     shutil.copy(shared / "real/weights/mobilenet_v1_0.25_224/frozen_graph.pb", tmp_path / "frozen.pb")
     (tmp_path / "photos").mkdir()
     for photo in sorted((shared / "real/probe/coco").glob("*.jpg"))[:2]:
@@ -66,9 +73,13 @@ def test_records_of_the_readme_are_read_without_this_package(tmp_path, monkeypat
 
 
 def test_files_and_commands_that_the_readme_names_exist():
-    text = (ROOT / "README.md").read_text("utf-8")
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (ROOT / link).exists(), link
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    links = [
+        (page, link) for page in PAGES for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
+    ]
+    assert len(links) > 20
+    for page, link in links:
+        assert (page.parent / link).exists(), f"{page.name}: {link}"
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"`?make ([a-z-]+)", text)):
         assert re.search(rf"^{target}:", makefile, flags=re.M), target
@@ -110,7 +121,7 @@ def test_every_option_of_the_documents_is_in_the_help_of_its_command():
     from tfattr.cli.main import cli
 
     checked = set()
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))):
+    for page in PAGES:
         fenced = False
         for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
             fenced ^= line.lstrip().startswith("```")
@@ -146,3 +157,14 @@ def test_options_are_found_with_their_command():
         ("tfattr run", "--probe")
     ]
     assert named_options("say `--grid`") == [("tfattr run", "--grid")]
+
+
+def test_every_public_name_is_on_the_api_page():
+    import tfattr
+
+    text = (ROOT / "docs/api.md").read_text("utf-8")
+    names = [name for name in tfattr.__all__ if name != "__version__"]
+    assert len(names) > 10
+    for name in names:
+        where = f"{getattr(tfattr, name).__module__}.{name}"
+        assert f"::: {where}\n" in text or f"::: {where.rsplit('.', 1)[0]}\n" in text, where

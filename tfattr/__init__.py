@@ -11,7 +11,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_EXPORTS = {
     "Preprocessing": "tfattr.trunk.preprocessing",
     "Trunk": "tfattr.trunk.trunk",
     "load_model": "tfattr.trunk.loaders",
@@ -19,6 +19,10 @@ _HOMES = {
     "load": "tfattr.zoo.loading",
     "open_zoo": "tfattr.zoo.file",
     "attribute": "tfattr.attribution",
+    "attributions": "tfattr.attribution",
+    "AttributionSettings": "tfattr.attribution",
+    "list_probe": "tfattr.probe",
+    "read_photo": "tfattr.probe",
     "run": "tfattr.runs.run",
     "open_run": "tfattr.runs.run",
     "Run": "tfattr.runs.run",
@@ -26,12 +30,12 @@ _HOMES = {
     "similarity_tree": "tfattr.affinity",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *_EXPORTS]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -367,7 +367,9 @@ def run(
     """
     opened = open_zoo(zoo, feeding) if isinstance(zoo, (str, os.PathLike)) else zoo
     models = [_as_told(model, trust, fold_batch_norm) for model in opened]
-    attribution = AttributionSettings(None if methods is None else tuple(methods), engine, target, epsilon, options)
+    attribution = AttributionSettings(
+        None if methods is None else tuple(methods), engine, target, epsilon, options
+    )
     attribution = continued_settings(out, attribution)
     attribute_zoo(
         models,
