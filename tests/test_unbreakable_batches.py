@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from small_zoo import METHODS, attribute, write_photos, write_zoo
 
+import tfattr.precision
 import tfattr.runs.feed
 import tfattr.runs.shard
 from tfattr.attribution.storage import stored_representation
@@ -283,7 +284,7 @@ def test_an_accelerator_adapts_and_remembers_for_the_architecture(folder, tmp_pa
     def faster_and_faster(self, images, _):
         self._rate = 10.0**images
 
-    monkeypatch.setattr(tfattr.runs.batching, "accelerated", lambda: True)
+    monkeypatch.setattr(tfattr.precision, "accelerated", lambda: True)
     monkeypatch.setattr(tfattr.runs.batching, "_FIRST", 1)
     monkeypatch.setattr(tfattr.runs.batching, "_by_architecture", {})
     monkeypatch.setattr(BatchSize, "took", faster_and_faster)

@@ -50,6 +50,11 @@ def float32_only(tf32: bool | None = None) -> Iterator[None]:
                 tf.config.experimental.enable_tensor_float_32_execution(_before)
 
 
+def accelerated() -> bool:
+    """Whether TensorFlow computes on a GPU here."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
 def describe_device(tf32: bool = False) -> dict[str, Any]:
     """What computes here, for ``run.json``.
 

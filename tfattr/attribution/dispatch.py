@@ -121,7 +121,7 @@ def computed(
         if settings is not None and not settings.parts:
             refuse_constant_target(trunk, settings.target, x)
         for start in range(0, len(x), size):
-            some = x[start : start + size]
+            some = x if size >= len(x) else x[start : start + size]
             found, y = _on_batch(trunk, some, settings, form) if settings is not None else ({}, None)
             for method in methods:
                 maps[method].append(found[method])
@@ -132,7 +132,7 @@ def computed(
         representations = [empty if form.most is None else stored_representation(empty, form.most)]
         for method in methods:
             none = np.zeros((0, *_map_shape(trunk, settings, method)), np.float32)
-            maps[method] = [form.on_host(none)]
+            maps[method] = [none]
     return (
         {method: form.joined(parts) for method, parts in maps.items()},
         np.concatenate(representations) if need_representation else None,
@@ -162,7 +162,7 @@ def _on_batch(
     for method in methods:
         if engines[method] == "innvestigate":
             try:
-                found[method] = form.on_host(_by_innvestigate(trunk, x, method, settings))
+                found[method] = _by_innvestigate(trunk, x, method, settings)
             except GraphError as error:
                 if not (settings.automatic and method == "elrp"):
                     raise
@@ -172,19 +172,19 @@ def _on_batch(
         mine = tuple(method for method in methods if engines[method] == engine)
         if not mine:
             continue
-        finish = Finish(form, mine, slopes, settings.target)
+        finish = Finish(form, mine, slopes, settings.target, engine == "deepexplain")
         build = functools.partial(
             make.backward_function, trunk, settings.target, settings.epsilon, bool(slopes), finish=finish
         )
         key = (engine, settings.target, settings.epsilon, finish)
-        y, relevance, *maps = xla.call(trunk, key, lambda on: build(xla=on), x)  # noqa: B023 (called at once)
+        y, *maps = xla.call(trunk, key, lambda on: build(xla=on), x)  # noqa: B023 (called at once)
         found.update(zip(finish.methods, maps))
         slopes = ()
-        if engine == "deepexplain":
-            _tell_explosion(trunk, np.asarray(relevance))
+        if finish.relevance_sizes:
+            _tell_explosion(trunk, np.asarray(maps[-1]))
     if slopes:
         finish = Finish(form, (), slopes, settings.target)
-        y, _, *maps = xla.call(
+        y, *maps = xla.call(
             trunk,
             ("gradient", settings.target, finish),
             lambda on: gradients.gradient_function(trunk, settings.target, on, finish),
@@ -205,7 +205,7 @@ def _on_batch(
         found["smoothgrad"] = form.maps(maps)
     for method in methods:
         if method not in found:
-            found[method] = form.on_host(_by_innvestigate(trunk, x, method, settings))
+            found[method] = _by_innvestigate(trunk, x, method, settings)
     return found, y
 
 

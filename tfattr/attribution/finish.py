@@ -22,30 +22,35 @@ class Form:
     Attributes:
         channels, dtype: as :func:`tfattr.attribution.storage.stored_maps` takes them; None leaves maps whole.
         most: as :func:`tfattr.attribution.storage.stored_representation` takes it; None leaves representations whole.
+        on_device: whether maps are reduced before they leave, or by the host.
     """
 
     channels: str | None = None
     dtype: str = "float32"
     most: int | None = None
+    on_device: bool = True
 
     def maps(self, maps: tf.Tensor) -> Any:
         """Float32 ``[N, H, W, C]`` as it leaves: a tensor, or :class:`StoredMaps` of tensors."""
-        return maps if self.channels is None else on_device.stored_maps(maps, self.channels, self.dtype)
+        whole = self.channels is None or not self.on_device
+        return maps if whole else on_device.stored_maps(maps, self.channels, self.dtype)
 
     def representation(self, y: tf.Tensor) -> tf.Tensor:
         """Float32 ``[N, ...]``, as ``forward`` gave it, as it leaves."""
         y = visible(y)
         return y if self.most is None else on_device.stored_representation(y, self.most)
 
-    def on_host(self, maps: np.ndarray) -> Any:
-        """:meth:`maps` of an array."""
-        return maps if self.channels is None else storage.stored_maps(maps, self.channels, self.dtype)
-
     def joined(self, batches: list[Any]) -> Any:
-        """What left in several batches, as arrays."""
+        """What left in several batches, or whole maps as arrays: float32, or :class:`StoredMaps` of arrays."""
         if self.channels is None:
-            return np.concatenate([np.asarray(part, np.float32) for part in batches])
-        return StoredMaps(*(np.concatenate(parts) for parts in zip(*batches)))
+            return np.concatenate([np.asarray(maps, np.float32) for maps in batches])
+        stored = (
+            maps
+            if isinstance(maps, StoredMaps)
+            else storage.stored_maps(np.asarray(maps), self.channels, self.dtype)
+            for maps in batches
+        )
+        return StoredMaps(*(np.concatenate(parts) for parts in zip(*stored)))
 
 
 WHOLE = Form()
@@ -60,12 +65,14 @@ class Finish:
         relevance: methods whose map is the first slope times ``x``.
         first_order: methods of ``FIRST_ORDER``, made of the last slope.
         target: ``sum`` or ``energy``.
+        relevance_sizes: whether relevance in and out of each image is given too.
     """
 
     form: Form
     relevance: tuple[str, ...] = ()
     first_order: tuple[str, ...] = ()
     target: str = "sum"
+    relevance_sizes: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -73,13 +80,13 @@ class Finish:
         return self.relevance + self.first_order
 
     def __call__(self, x: tf.Tensor, y: tf.Tensor, *slopes: tf.Tensor) -> tuple[Any, ...]:
-        """The representation, relevance in and out of each image (float64 ``[2, N]``), then each method's maps."""
-        made, taken = [], _sizes(y if self.target == "sum" else y * y)
-        given = taken
+        """The representation, each method's maps, then ``relevance_sizes`` (float32 ``[2, N]``: in, out)."""
+        made, sizes = [], []
         if self.relevance:
             relevance = slopes[0] * x
-            given = _sizes(relevance)
             made += [self.form.maps(relevance)] * len(self.relevance)
+            if self.relevance_sizes:
+                sizes = [tf.stack([_size(y if self.target == "sum" else y * y), _size(relevance)])]
         for method in self.first_order:
             if method == "saliency":
                 found = gradients.saliency(slopes[-1])
@@ -88,10 +95,9 @@ class Finish:
             else:
                 found = gradients.gradient_norm(slopes[-1])
             made.append(self.form.maps(found))
-        return (self.form.representation(y), tf.stack([taken, given]), *made)
+        return (self.form.representation(y), *made, *sizes)
 
 
-def _sizes(values: tf.Tensor) -> tf.Tensor:
+def _size(values: tf.Tensor) -> tf.Tensor:
     """Sums of absolute values of each image."""
-    wide = tf.abs(tf.cast(values, tf.float64))
-    return tf.reduce_sum(tf.reshape(wide, [tf.shape(wide)[0], -1]), axis=1)
+    return tf.reduce_sum(tf.abs(values), axis=range(1, values.shape.rank))

@@ -66,6 +66,8 @@ class AttributionSettings:
 
     def with_methods(self, methods: tuple[str, ...]) -> AttributionSettings:
         """The same for other methods."""
+        if methods == self.methods:
+            return self
         return dataclasses.replace(self, methods=methods, engine=None if self.automatic else self.engine)
 
     def part_grid(self, method: str) -> int:

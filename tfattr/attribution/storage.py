@@ -64,11 +64,13 @@ def attributions_for_storage(
     """
     from tfattr.attribution.dispatch import computed
     from tfattr.attribution.finish import Form
+    from tfattr.precision import accelerated
 
     check_storage(channels, dtype)
     if settings is not None and settings.parts:
         channels = "all"  # each is the map of a part
-    form = Form(channels, dtype, most_values)
+    # A CPU reduces whole maps faster by numpy, image by image, than in the passes' function.
+    form = Form(channels, dtype, most_values, on_device=accelerated())
     return computed(trunk, x, settings, need_representation=most_values is not None, form=form)
 
 
@@ -95,38 +97,49 @@ def stored_maps(maps: np.ndarray, channels: str = "mean", dtype: str = "float16"
     check_storage(channels, dtype)
     if maps.ndim != 4 or 0 in maps.shape[1:]:
         raise SettingsError(f"the maps have shape {maps.shape}, expected [N, H, W, C] with no side of 0")
-    if channels == "mean":
-        values = channel_mean(maps)
-    else:
-        with np.errstate(over="ignore"):
-            values = np.asarray(maps, dtype=np.float32)
-    rows = values.reshape(len(values), int(np.prod(values.shape[1:])))
-    peak = np.maximum(rows.max(axis=1), -rows.min(axis=1)) if len(rows) else np.zeros(0, np.float32)
-    finite = np.isfinite(peak)
-    for index in np.flatnonzero(~finite):
-        row = rows[index]
-        peak[index] = np.abs(row[np.isfinite(row)]).max(initial=0.0)
-    scale = np.where(peak > 0, peak, np.float32(1))
-    unit = rows / scale[:, None]
-    with np.errstate(invalid="ignore"):  # of maps that are not finite
-        # einsum: a dot product of this size would wake all of BLAS's threads, map after map.
-        norm = peak * np.sqrt(np.einsum("nv,nv->n", unit, unit, dtype=np.float64))
-    norm = np.where(finite, np.minimum(norm, _FLOAT32_MAX), np.nan).astype(np.float32)
+    count, shape = len(maps), (*maps.shape[1:3], 1 if channels == "mean" else maps.shape[3])
+    values = np.empty((count, *shape), np.float32)
+    scale, norm = np.ones((2, count), np.float32)
+    finite = np.ones(count, bool)
+    # Of one image, used again: new memory would cost more than the arithmetic.
+    total, spare = np.empty(shape[:2]), np.empty(shape, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for index, (map, value) in enumerate(zip(maps, values)):
+            value[...] = channel_mean(map, total) if channels == "mean" else map
+            peak = max(value.max(), -value.min())
+            finite[index] = np.isfinite(peak)
+            if not finite[index]:
+                peak = np.abs(value[np.isfinite(value)]).max(initial=0.0)
+            scale[index] = peak if peak > 0 else 1
+            unit = np.divide(value, scale[index], out=value if dtype == "float16" else spare).reshape(-1)
+            # einsum: a dot product of this size would wake all of BLAS's threads, map after map.
+            size = float(peak) * np.sqrt(np.einsum("v,v", unit, unit, dtype=np.float64))
+            norm[index] = min(size, _FLOAT32_MAX) if finite[index] else np.nan
     if dtype == "float32":
-        return StoredMaps(values, np.ones(len(rows), np.float32), norm, finite)
-    return StoredMaps(unit.astype(np.float16).reshape(values.shape), scale, norm, finite)
+        return StoredMaps(values, np.ones(count, np.float32), norm, finite)
+    return StoredMaps(_half(values), scale, norm, finite)
 
 
-def channel_mean(maps: np.ndarray) -> np.ndarray:
+def _half(values: np.ndarray) -> np.ndarray:
+    """As float16; TensorFlow rounds as numpy does, by the processor's own instruction."""
+    import tensorflow as tf
+
+    with tf.device("CPU"):
+        return tf.cast(values, tf.float16).numpy()
+
+
+def channel_mean(maps: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
     """Mean over the last axis, summed in float64: ``[..., C]`` -> float32 ``[..., 1]``.
 
+    ``total``: float64 ``[...]``, used in place of a new array.
     Source: the authors' ``affinity.py`` (mean over channels before the cosine).
     """
-    total = maps[..., 0].astype(np.float64)
+    total = np.empty(maps.shape[:-1]) if total is None else total
     with np.errstate(over="ignore", invalid="ignore"):  # inf - inf and the like stay visible as NaN
+        np.copyto(total, maps[..., 0])
         for channel in range(1, maps.shape[-1]):
-            total += maps[..., channel]
-        return (total / maps.shape[-1]).astype(np.float32)[..., None]
+            np.add(total, maps[..., channel], out=total)
+        return np.divide(total, maps.shape[-1], out=total).astype(np.float32)[..., None]
 
 
 def stored_representation(representation: np.ndarray, most: int = MOST_VALUES) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import SettingsError
+from tfattr.precision import accelerated
 from tfattr.trunk import graph as g
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def note(trunk: Trunk) -> str | None:
 def wanted() -> bool:
     """Whether XLA is tried in this block, see :func:`compiling`."""
     mode = _mode.get()
-    return mode == "on" or (mode == "auto" and bool(tf.config.list_logical_devices("GPU")))
+    return mode == "on" or (mode == "auto" and accelerated())
 
 
 def call(trunk: Trunk, key: tuple, make: Callable[[bool], Callable], x: tf.Tensor) -> Any:

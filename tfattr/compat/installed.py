@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from importlib import metadata
 
@@ -12,6 +13,7 @@ Without ``--ignore-requires-python`` pip takes the last release that states no u
 """
 
 
+@functools.cache
 def version(package: str) -> str | None:
     """Version of an installed package, or None."""
     try:

@@ -8,10 +8,10 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tfattr.compat import installed
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.io import plain, write_json
 from tfattr.records.layout import ATTRIBUTIONS, REPRESENTATIONS
@@ -121,7 +121,7 @@ class RunManifest:
     def save(self, run: str | os.PathLike[str]) -> Path:
         """Writes ``<run>/run.json``, whole or not at all; returns its path."""
         path = Path(run) / MANIFEST_NAME
-        write_json(path, self)
+        write_json(path, vars(self))
         return path
 
     @classmethod
@@ -176,13 +176,8 @@ def expected_record_key(map_dir: str | os.PathLike[str]) -> str | None:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide a run's numbers ("absent" if not installed)."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "absent"
-    return found
+    found = {package: installed.version(package) or "absent" for package in _PACKAGES}
+    return {"python": platform.python_version(), **found}
 
 
 def describe_trunk(trunk: Any) -> dict[str, Any]:

@@ -212,7 +212,8 @@ def attribute_zoo(
             for number, model in enumerate(models):
                 bar.set_postfix_str(model.name)
                 run.submit(running, ahead, model, models[number + 1 :])
-                gc.collect()  # a trunk's graphs refer to each other; left to themselves, several would pile up
+                if number + 1 < len(models):
+                    gc.collect()  # a trunk's graphs refer to each other; left to themselves, several would pile up
         manifest = RunManifest.load(out)
         _refuse_nothing(manifest, models, plan, run.first)
         warn_abnormal(read_back(plan, manifest, models, survey.images, progress))

@@ -81,14 +81,9 @@ def batch_size(trunk: Trunk, given: int | None, methods: tuple[str, ...], most: 
         methods: of the attribution; on a GPU it is remembered for an architecture and methods.
         most: images of a shard, no more of which fit into a batch.
     """
+    from tfattr.precision import accelerated
+
     if given is None and accelerated() and not trunk.batch_dependent:
         key = (trunk.architecture.key, methods)
         return _by_architecture.setdefault(key, BatchSize(min(_FIRST, most), most))
     return _by_trunk.setdefault(trunk, BatchSize(given or default_batch_size(trunk.preprocessing.size)))
-
-
-def accelerated() -> bool:
-    """Whether TensorFlow computes on a GPU here."""
-    import tensorflow as tf
-
-    return bool(tf.config.list_logical_devices("GPU"))

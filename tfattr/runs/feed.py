@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import tempfile
@@ -104,7 +105,7 @@ class Feed:
         self, preprocessing: Preprocessing, kept: _Kept | None, chunk: range, convert: Callable
     ) -> Future:
         """A batch in the making; parts of a cancelled or failed one are not begun."""
-        batch = np.empty((len(chunk), *preprocessing.size, preprocessing.channels), np.float32)
+        batch = _aligned((len(chunk), *preprocessing.size, preprocessing.channels))
         parts = [chunk[start : start + _PART] for start in range(0, len(chunk), _PART)]
         made, left, lock = Future(), [len(parts)], threading.Lock()
 
@@ -166,6 +167,27 @@ class Feed:
                 "no scratch space for preprocessed images (%s; TMPDIR moves it): each model's are made anew",
                 error.strerror or error,
             )
+
+
+def _aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """An empty float32 array that begins where TensorFlow wants its tensors to: see :func:`as_tensor`."""
+    count = math.prod(shape)
+    memory = np.empty(count + 16, np.float32)
+    start = -memory.ctypes.data % 64 // 4
+    return memory[start : start + count].reshape(shape)
+
+
+def as_tensor(batch: np.ndarray) -> Any:
+    """A batch of a feed as a tensor: on a GPU, or on a CPU in the same memory."""
+    import tensorflow as tf
+
+    from tfattr.precision import accelerated
+
+    return (
+        tf.convert_to_tensor(batch)
+        if accelerated()
+        else tf.experimental.dlpack.from_dlpack(batch.__dlpack__())
+    )
 
 
 def _settle(future: Future, result: Any, error: BaseException | None) -> None:

@@ -27,7 +27,7 @@ from tfattr.records import (
 )
 from tfattr.runs.batching import BatchSize, batch_size
 from tfattr.runs.failures import is_of_the_model
-from tfattr.runs.feed import Feed
+from tfattr.runs.feed import Feed, as_tensor
 from tfattr.runs.writing import Behind
 
 if TYPE_CHECKING:
@@ -207,11 +207,9 @@ def _compute(
     check: Callable[[], Any] | None,
 ) -> None:
     """Computes the works that are left with batches of one size, taking away those that are handed over whole."""
-    import tensorflow as tf
-
     spans = [plan.layout.span(work.shard) for work in left]
     begun_with = size.size
-    batches = feed.batches(trunk.preprocessing, spans, begun_with, tf.convert_to_tensor)
+    batches = feed.batches(trunk.preprocessing, spans, begun_with, as_tensor)
     with contextlib.closing(batches):
         for span in spans:
             if size.size != begun_with:

@@ -167,7 +167,7 @@ class Preprocessing:
         photos = [np.asarray(photo) for photo in photos]
         batch = np.empty((len(photos), *self.size, self.channels), np.float32) if out is None else out
         for row, photo in zip(batch, photos):
-            row[...] = self._one(photo)
+            self._fill(row, photo)
         return batch
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,14 +182,14 @@ class Preprocessing:
     def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
         return cls(**values)
 
-    def _one(self, photo: np.ndarray) -> np.ndarray:
+    def _fill(self, row: np.ndarray, photo: np.ndarray) -> None:
         expected = (self.bands, "") if self.bands else (3, "RGB ")
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != expected[0]:
             raise SettingsError(
                 f"Preprocessing: a photograph has dtype {photo.dtype} and shape {photo.shape}; "
                 f"expected uint8 {expected[1]}[height, width, {expected[0]}]."
             )
-        image = self._fitted(photo)
+        image = self._fitted(photo, row if self.color == "RGB" else None)
         if self.clip is not None:
             np.clip(image, *self.clip, out=image)
         image = _to_range(_to_color(image, self.color).astype(np.float32, copy=False), self.range)
@@ -197,15 +197,16 @@ class Preprocessing:
         if self.hole is not None:
             top, bottom, left, right = self.hole
             image[top:bottom, left:right] = 0.0
-        return image
+        if image is not row:
+            row[...] = image
 
     def resized(self, photo: np.ndarray) -> np.ndarray:
         """One photograph cropped and resized: uint8 ``[h, w, 3]`` to float32 ``[H, W, 3]`` in [0, 1]."""
         return self._fitted(photo).astype(np.float32, copy=False)
 
-    def _fitted(self, photo: np.ndarray) -> np.ndarray:
+    def _fitted(self, photo: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         if not self.bands:
-            return fit(photo, self.size, self.crop, self.resize, self.antialias)
+            return fit(photo, self.size, self.crop, self.resize, self.antialias, out)
         bands = [np.repeat(photo[..., band : band + 1], 3, axis=2) for band in range(self.bands)]
         fitted = [fit(band, self.size, self.crop, self.resize, self.antialias)[..., :1] for band in bands]
         return np.concatenate(fitted, axis=2)

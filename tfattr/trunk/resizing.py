@@ -17,7 +17,14 @@ _PILLOW = {
 _KEPT = 0.875  # of each side, by slim: the Inceptions' central crop, and the VGGs' 224 of 256
 
 
-def fit(photo: np.ndarray, size: Size, crop: str, kernel: str, antialias: bool = True) -> np.ndarray:
+def fit(
+    photo: np.ndarray,
+    size: Size,
+    crop: str,
+    kernel: str,
+    antialias: bool = True,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """One photograph at a model's size.
 
     A photograph that has that size already is taken as it is.
@@ -34,12 +41,13 @@ def fit(photo: np.ndarray, size: Size, crop: str, kernel: str, antialias: bool =
             ``tensorflow`` (``resize_bilinear`` without aligned corners, as of TensorFlow 1), ``skimage`` (order 1
             of scikit-image 0.12: black outside the picture, clipped to its range).
         antialias: ``False`` makes ``bilinear`` sample at pixel centres without smoothing (OpenCV's INTER_LINEAR).
+        out: float32 ``[H, W, 3]`` that may be filled and returned in place of a new array.
 
     Returns:
         ``[H, W, 3]`` in [0, 1]; float64 for ``skimage``, whose users went on in float64, float32 otherwise.
     """
     if photo.shape[:2] == size:
-        return _scaled(photo, kernel)
+        return _scaled(photo, kernel, out)
     if crop == "short_side":
         whole = _around((photo.shape[0], photo.shape[1]), size)
         top, left = (whole[0] - size[0]) // 2, (whole[1] - size[1]) // 2
@@ -94,8 +102,12 @@ def _around(have: Size, size: Size) -> Size:
     return height, width
 
 
-def _scaled(photo: np.ndarray, kernel: str) -> np.ndarray:
-    return photo / 255.0 if kernel == "skimage" else _unit(photo.astype(np.float32))
+def _scaled(photo: np.ndarray, kernel: str, out: np.ndarray | None = None) -> np.ndarray:
+    if kernel == "skimage":
+        return photo / 255.0
+    image = np.empty(photo.shape, np.float32) if out is None else out
+    image[...] = photo
+    return _unit(image)
 
 
 def _unit(image: np.ndarray) -> np.ndarray:
