@@ -1,4 +1,4 @@
-# make venv | make demo | make test | make test-fast | make test-latest | make real | make lint | make docs | make bench
+# make venv | make demo | make test | make test-fast | make coverage | make test-latest | make real | make lint | make docs | make bench
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,7 +16,7 @@ PYTHON_LATEST ?= $(shell for found in python3.12 python3.13 python3.14 python3 \
 	$(wildcard $(HOME)/.pyenv/versions/3.1[2-9]*/bin/python); do \
 	$$found -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$found && break; done)
 
-.PHONY: venv demo test test-fast venv-latest test-latest real lint format docs bench clean
+.PHONY: venv demo test test-fast coverage venv-latest test-latest real lint format docs bench clean
 
 venv: $(STAMP)
 
@@ -31,6 +31,13 @@ demo: venv
 
 test: venv
 	$(BIN)/python -m pytest tests $(PYTEST)
+
+# The inner loop, under two minutes: all but what is marked slow.
+test-fast: venv
+	$(BIN)/python -m pytest tests $(PYTEST) -m "not slow" -q
+
+coverage: venv
+	$(BIN)/python -m pytest tests $(PYTEST) --cov=tfattr --cov-report=term:skip-covered
 
 venv-latest: $(STAMP_LATEST)
 

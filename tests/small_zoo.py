@@ -60,6 +60,30 @@ def write_zoo(folder: Path, nets: dict[str, str | int]) -> Path:
     return folder / "zoo.toml"
 
 
+def write_mixed_zoo(folder: Path) -> Path:
+    """A zoo of three frozen graphs of other colours, ranges and sizes."""
+    import tensorflow as tf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = []
+    for seed, (name, side, color, span) in enumerate(
+        [("luma", 96, "Y", "[0,1]"), ("small", 24, "BGR", "[-1,1]"), ("byte", 80, "RGB", "[0,255]")]
+    ):
+        random, channels = np.random.default_rng(seed), 1 if color == "Y" else 3
+        with tf.Graph().as_default() as graph:
+            y = tf.compat.v1.placeholder(tf.float32, [None, side, side, channels], "x")
+            for shape in ((3, 3, channels, 8), (3, 3, 8, 4)):
+                y = tf.nn.elu(tf.nn.conv2d(y, random.normal(0, 0.2, shape).astype(np.float32), 2, "SAME"))
+            tf.identity(y, name="y")
+        (folder / f"{name}.pb").write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
+        tables.append(
+            f'[[model]]\nname = "{name}"\nsource = "frozen_graph"\npath = "{name}.pb"\ninput = "x:0"\n'
+            f'output = "y:0"\nsize = [{side}, {side}]\ncolor = "{color}"\nrange = "{span}"\n'
+        )
+    (folder / "zoo.toml").write_text("\n".join(tables))
+    return folder / "zoo.toml"
+
+
 def write_photos(folder: Path, count: int = 10, seed: int = 0, white: tuple[int, ...] = ()) -> Path:
     """Photographs of noise, those of the numbers ``white`` of light only."""
     folder.mkdir(parents=True, exist_ok=True)

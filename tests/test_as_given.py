@@ -46,6 +46,7 @@ def _deepexplain(op, grad):
     return grad * output / (input + EPSILON * sign)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", families())
 def test_maps_are_those_of_the_originals_own_session(name, tmp_path):
     known, random = family(name), np.random.default_rng(5)

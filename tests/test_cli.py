@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from small_zoo import write_zoo
 
+from tfattr import resources
 from tfattr.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,35 +37,29 @@ def call(capsys):
 
 
 @pytest.fixture
-def zoo(shared, tmp_path):
-    def table(name: str, path: str, size: int, **keys: str) -> str:
-        lines = [
-            f'{key} = "{value}"'
-            for key, value in {"name": name, "color": "Y", "range": "[0,1]", **keys}.items()
-        ]
-        return "\n".join(
-            ["[[model]]", *lines, f'path = "{shared}/real/weights/{path}"', f"size = [{size}, {size}]"]
-        )
+def zoo(tmp_path):
+    return write_zoo(tmp_path, {"one": 1, "two": 2})
 
-    frozen = {"source": "frozen_graph", "input": "IteratorGetNext:0", "output": "NHWC_output:0"}
-    path = tmp_path / "zoo.toml"
+
+@pytest.fixture
+def rooms_zoo(tmp_path):
+    """Two of the embedded, trained networks."""
+    tables = (resources.checkpoints() / "rooms" / "zoo.toml").read_text().split("[[model]]")
+    chosen = [table for table in tables if re.search('"(rgb2depth|rgb2depth_plain)"', table)]
+    assert len(chosen) == 2
+    path = tmp_path / "rooms.toml"
     path.write_text(
-        "\n\n".join(
-            [
-                table("espcn", "espcn/ESPCN_x2.pb", 32, **frozen),
-                table("fsrcnn", "fsrcnn_x2/FSRCNN_x2.pb", 32, **frozen),
-            ]
-        )
+        "[[model]]".join(["", *chosen]).replace('path = "', f'path = "{resources.checkpoints()}/rooms/')
     )
     return path
 
 
 @pytest.fixture
-def probe(shared, tmp_path):
+def probe(rooms_photos, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
-    for path in sorted((shared / "real/probe/coco").glob("*.jpg"))[:3]:
-        Image.open(path).resize((70, 60)).save(folder / path.name)
+    for index, path in enumerate(rooms_photos[:3]):
+        Image.open(path).resize((70, 60)).save(folder / f"0{index}.jpg")
     (folder / "notes.jpg").write_text("not a picture")
     return folder
 
@@ -81,9 +78,10 @@ def test_help_does_not_import_tensorflow():
     assert "ZOO is a TOML file" in done.stdout
 
 
-def test_run_then_its_steps(call, zoo, probe, tmp_path):
+@pytest.mark.slow
+def test_run_then_its_steps(call, rooms_zoo, probe, tmp_path):
     out = tmp_path / "out"
-    status, said, err = call("run", zoo, "--probe", probe, "--out", out, "--quiet")
+    status, said, err = call("run", rooms_zoo, "--probe", probe, "--out", out, "--quiet")
     assert status == 0, err
     assert "2 models, 3 probe images (1 skipped)" in said
     assert "notes.jpg" in err
@@ -91,16 +89,16 @@ def test_run_then_its_steps(call, zoo, probe, tmp_path):
     status, said, _ = call("tree", out, "--method", "elrp", "--newick")
     assert status == 0
     assert said.strip().endswith(";")
-    assert "espcn" in said
+    assert "rgb2depth_plain" in said
     status, said, _ = call("tree", out, "--clusters", "2")
-    assert (status, sorted(said.split())) == (0, ["espcn", "fsrcnn"])
-    status, said, _ = call("rank", out, "espcn")
-    assert said.splitlines()[1].split()[1] == "fsrcnn"
-    assert "recommended: the representation of espcn" in said  # expected of 4 images or more
+    assert (status, sorted(said.split())) == (0, ["rgb2depth", "rgb2depth_plain"])
+    status, said, _ = call("rank", out, "rgb2depth")
+    assert said.splitlines()[1].split()[1] == "rgb2depth_plain"
+    assert "recommended: the representation of rgb2depth" in said  # expected of 4 images or more
     status, said, _ = call("affinity", out, "--grid", "8", "--authors-layout", "--quiet")
     assert status == 0
     assert (out / "affinity.mat").exists()
-    status, said, _ = call("attribute", zoo, "--probe", probe, "--out", out, "--quiet")
+    status, said, _ = call("attribute", rooms_zoo, "--probe", probe, "--out", out, "--quiet")
     assert "are complete" in said
 
 
@@ -115,10 +113,10 @@ def test_real_process_from_another_directory(zoo, probe, tmp_path):
     assert (tmp_path / "out" / "affinity.npz").exists()
 
 
-def test_bad_input_is_one_clear_sentence(call, zoo, probe, shared, tmp_path):
+def test_bad_input_is_one_clear_sentence(call, zoo, probe, tmp_path):
     (tmp_path / "empty").mkdir()
     model = '[[model]]\nname = "a"\nsource = "frozen_graph"\npath = "x.pb"\ninput = "i:0"\noutput = "o:0"\n'
-    pose = f'[[model]]\nname = "a"\nsource = "frozen_graph"\npath = "{shared}/real/weights/pose/mobilenet_thin_graph_opt.pb"\n'
+    there = '[[model]]\nname = "a"\nsource = "frozen_graph"\npath = "one.pb"\n'
     cases = [
         (zoo, tmp_path / "absent", "no such directory or list of probe images"),
         (zoo, tmp_path / "empty", "empty"),
@@ -132,9 +130,9 @@ def test_bad_input_is_one_clear_sentence(call, zoo, probe, shared, tmp_path):
         (Body(model.replace("frozen_graph", "torch") + "size = [8, 8]"), probe, "source is 'torch'"),
         (Body(model + "size = [8, 8]"), probe, "x.pb: cannot be read"),
         (
-            Body(pose + 'input = "image:0"\noutput = "Openpose/concat_stage9:0"\nsize = [96, 96]'),
+            Body(there + 'input = "x:0"\noutput = "relu2:0"\nsize = [24, 24]'),
             probe,
-            "Openpose/concat_stage7:0",
+            "relu1:0",
         ),
     ]
     for index, (zoo_path, probe_path, said) in enumerate(cases):
@@ -168,22 +166,30 @@ def test_debug_gives_the_traceback(tmp_path):
     assert done.returncode != 0
 
 
-def test_inspect(call, shared):
-    weights = shared / "real/weights"
-    status, said, _ = call("inspect", weights / "pose/mobilenet_thin_graph_opt.pb")
+def test_inspect(call, zoo, tmp_path):
+    import tensorflow as tf
+
+    tf1 = tf.compat.v1
+    with tf.Graph().as_default() as graph, tf1.Session(graph=graph) as session:
+        fed = tf1.placeholder(tf.float32, [None, 16, 16, 64], "input_low")
+        tf.nn.conv2d(fed, tf1.get_variable("generator/W12", [9, 9, 64, 3]), 1, "SAME")
+        session.run(tf1.global_variables_initializer())
+        tf1.train.Saver().save(session, str(tmp_path / "model"))
+    status, said, _ = call("inspect", zoo.parent / "one.pb")
     assert status == 0
-    assert "image:0" in said
-    assert "Openpose/concat_stage7:0" in said
-    _, said, _ = call("inspect", weights / "retinex_decom/RetinexNet-tensorflow.meta")
+    assert "x:0" in said
+    assert "y:0" in said
+    _, said, _ = call("inspect", tmp_path / "model.meta")
     assert "input_low:0" in said
-    _, said, _ = call("inspect", weights / "dped/iphone_orig.index", "--all")
+    _, said, _ = call("inspect", tmp_path / "model.index", "--all")
     assert "generator/W12" in said
     assert "[9, 9, 64, 3]" in said
-    status, _, err = call("inspect", weights / "absent.pb")
+    status, _, err = call("inspect", tmp_path / "absent.pb")
     assert status == 1
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default:the centre square is stretched")
 def test_models_lists_the_originals_and_says_how_to_get_them(call, tmp_path, monkeypatch, probe):
     monkeypatch.setenv("TFATTR_HOME", str(tmp_path / "cache"))
@@ -202,21 +208,13 @@ def test_models_lists_the_originals_and_says_how_to_get_them(call, tmp_path, mon
     assert "tfattr fetch inception_v3" in err.splitlines()[-1]
 
 
-def test_evaluate_against_a_truth_of_ones_own(call, shared, probe, tmp_path):
+def test_evaluate_against_a_truth_of_ones_own(call, probe, tmp_path):
     names = [f"m{i}" for i in range(8)]
-    graph = f"{shared}/real/weights/espcn/ESPCN_x2.pb"
-    body = "\n".join(
-        f'[[model]]\nname = "{name}"\nsource = "frozen_graph"\npath = "{graph}"\ninput = "IteratorGetNext:0"\n'
-        f'output = "NHWC_output:0"\nsize = [{16 + 2 * i}, {16 + 2 * i}]\ncolor = "Y"\n'
-        for i, name in enumerate(names)
-    )
-    (tmp_path / "eight.toml").write_text(body)
+    eight = write_zoo(tmp_path, {name: i for i, name in enumerate(names)})
     rows = [f"{t},{s},{-abs(i - j)}" for i, t in enumerate(names) for j, s in enumerate(names)]
     (tmp_path / "truth.csv").write_text("\n".join(["target,source,affinity", *rows]))
     out = tmp_path / "out"
-    status, _, err = call(
-        "run", tmp_path / "eight.toml", "--probe", probe, "--out", out, "--methods", "grad_input", "--quiet"
-    )
+    status, _, err = call("run", eight, "--probe", probe, "--out", out, "--methods", "grad_input", "--quiet")
     assert status == 0, err
     status, said, err = call("evaluate", out, "--truth", tmp_path / "truth.csv")
     assert status == 0, err

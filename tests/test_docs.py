@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from found import some
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,18 +22,24 @@ def blocks(language: str) -> list[str]:
     ]
 
 
-def test_python_api_of_the_readme(shared, tmp_path, monkeypatch):
+def test_python_api_of_the_readme(rooms_photos, tmp_path, monkeypatch):
     import shutil
 
+    import numpy as np
+    import tensorflow as tf
+
     (example,) = (block for block in blocks("python") if "frozen.pb" in block)
-    shutil.copy(shared / "real/weights/mobilenet_v1_0.25_224/frozen_graph.pb", tmp_path / "frozen.pb")
+    kernel = np.random.default_rng(0).normal(size=(5, 5, 3, 4)).astype(np.float32)
+    with tf.Graph().as_default() as graph:
+        fed = tf.compat.v1.placeholder(tf.float32, [None, 224, 224, 3], name="input")
+        tf.reduce_mean(tf.nn.relu(tf.nn.conv2d(fed, kernel, 4, "SAME")), [1, 2], name="pool")
+    (tmp_path / "frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
     (tmp_path / "photos").mkdir()
-    for photo in sorted((shared / "real/probe/coco").glob("*.jpg"))[:2]:
+    for photo in rooms_photos[:2]:
         shutil.copy(photo, tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    code = example.replace("pool:0", "MobilenetV1/Logits/AvgPool_1a/AvgPool:0")
     names: dict = {}
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(example, "README.md", "exec"), names)
     assert names["maps"].shape == (2, 224, 224, 3)
     assert set(names["both"]) == {"saliency", "elrp"}
 
@@ -81,11 +88,16 @@ def test_files_and_commands_that_the_readme_names_exist():
     for page, link in links:
         assert (page.parent / link).exists(), f"{page.name}: {link}"
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"`?make ([a-z-]+)", text)):
+    told = "\n".join([text, (ROOT / "CONTRIBUTING.md").read_text("utf-8")])
+    documented = set(re.findall(r"(?:`|^ {4})make ([a-z-]+)", told, flags=re.M))
+    documented |= set(re.findall(r"make ([a-z-]+)", makefile.splitlines()[0]))
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, flags=re.M)
+    assert {"demo", "test-fast"} <= documented <= set(phony.split())
+    for target in some(phony.split()):
         assert re.search(rf"^{target}:", makefile, flags=re.M), target
     from tfattr.cli.main import cli
 
-    for command in set(re.findall(r"^ +tfattr ([a-z]+)|`tfattr ([a-z]+)", text, flags=re.M)):
+    for command in some(set(re.findall(r"^ +tfattr ([a-z]+)|`tfattr ([a-z]+)", text, flags=re.M))):
         name = next(part for part in command if part)
         assert name in cli.commands, name
 

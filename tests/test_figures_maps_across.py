@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 from figure_checks import assert_apart, assert_readable, rendered
+from found import some
 from PIL import Image
 
 from tfattr.errors import SettingsError
@@ -56,7 +57,7 @@ def test_tiles_stand_below_their_model_and_beside_their_method():
     # The other layout, whose places are told by its ticks, has the same tiles.
     rows = maps_figure(shown, maps)
     xs, ys = rows.axes[0].get_xticks(), rows.axes[0].get_yticks()
-    for number, name in enumerate(short_names(models)):
+    for number, name in some(enumerate(short_names(models))):
         (head,) = words(across, name)
         for image in (0, 1):
             for row, method in enumerate(methods):

@@ -2,7 +2,7 @@
 
 Random weights, the smallest member of each family. The whole table takes half an hour: it is made by
 
-    pytest tests/test_keras_applications.py --slow -s
+    pytest tests/test_keras_applications.py --exhaustive -s
 
 or by this file as a script; the suite itself tries one small family.
 """
@@ -104,10 +104,12 @@ def goes_through(name: str, pooling: str | None) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("pooling", [None, "avg"])
-@pytest.mark.parametrize("name", FAMILIES)
-def test_family_goes_through(name, pooling, request):
-    if name not in IN_THE_SUITE and not request.config.getoption("--slow"):
-        pytest.skip("the whole table is made with --slow")
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in IN_THE_SUITE else [pytest.mark.exhaustive]) for name in FAMILIES],
+)
+@pytest.mark.slow
+def test_family_goes_through(name, pooling):
     print(name, pooling, goes_through(name, pooling))
 
 

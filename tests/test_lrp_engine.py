@@ -319,6 +319,7 @@ def test_state_is_restored_when_building_fails():
     assert tf.executing_eagerly()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lrp.epsilon", "lrp.alpha_2_beta_1"])
 def test_the_fast_way_of_building_gives_the_numbers_of_the_slow_way(name):
     plan, x = make_plan(GraphView(*freeze(relu_net(), SHAPE))), images(2, SHAPE)

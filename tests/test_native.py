@@ -251,6 +251,7 @@ def test_keras_attention(kind):
 # -- against iNNvestigate ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folded", [True, False])
 def test_equals_innvestigate_on_a_net_with_batch_norm(folded):
     """iNNvestigate sees folded kernels; here the stabiliser stands behind batch norm, once. What is left between the two

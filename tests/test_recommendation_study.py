@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from found import some
 from scipy.stats import permutation_test
 
 from tfattr.evaluation import find_truth, read_truth, score
@@ -41,7 +42,7 @@ def test_halves_share_no_target_and_are_stratified(own, truth):
         counts = [sum(groups[target] == group for target in half.targets) for half in (choice, verdict)]
         assert abs(counts[0] - counts[1]) <= 1
     for half in (choice, verdict):
-        for target, row in zip(half.targets, half.affinity):
+        for target, row in some(zip(half.targets, half.affinity)):
             np.testing.assert_array_equal(row, truth.affinity[truth.targets.index(target)])
         assert half.sources == truth.sources
 
@@ -50,7 +51,7 @@ def test_scores_of_a_target_are_those_of_the_evaluation(own, truth):
     half, _ = own.halves(truth, open_zoo("rooms").groups)
     matrices = np.random.default_rng(0).normal(size=(3, len(truth.sources), len(truth.sources)))
     spearman, hits = own.per_target(matrices, half)
-    for matrix, one, hit in zip(matrices, spearman, hits):
+    for matrix, one, hit in some(zip(matrices, spearman, hits)):
         found = score(matrix, truth.sources, half)
         np.testing.assert_allclose(one, found.spearman, atol=1e-12)
         assert hit.sum() == found.hits[4]

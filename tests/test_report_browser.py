@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from found import some
 from report_samples import HOSTILE, MODELS, write_run, write_study
 
 from tfattr.affinity import AffinityResult, rank
@@ -209,9 +210,9 @@ def test_orders_keep_the_values_at_their_models(browser, run):
         Select(browser.find_element(By.ID, "choose-order")).select_by_value(kind)
         heads = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#grid tbody th")]
         orders[kind] = heads
-        for row in browser.find_elements(By.CSS_SELECTOR, "#grid tbody tr"):
+        for row in some(browser.find_elements(By.CSS_SELECTOR, "#grid tbody tr")):
             target = MODELS.index(row.find_element(By.TAG_NAME, "th").text)
-            for source, cell in zip(heads, row.find_elements(By.TAG_NAME, "td")):
+            for source, cell in some(zip(heads, row.find_elements(By.TAG_NAME, "td"))):
                 column = MODELS.index(source)
                 expected = "" if column == target else f"{A[target, column]:.2f}".replace("-", "−")
                 assert cell.text == expected.replace("−0.00", "0.00")

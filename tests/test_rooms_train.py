@@ -53,6 +53,7 @@ def final_state(folder) -> dict[str, np.ndarray]:
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["denoise", "class_places"])
 def test_resumed_training_ends_in_the_same_state(tmp_path, name):
     item = short(name)
@@ -69,6 +70,7 @@ def test_resumed_training_ends_in_the_same_state(tmp_path, name):
         np.testing.assert_array_equal(whole[key], broken[key], err_msg=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["colorization", "vanishing_point", "rgb2depth_plain"])
 def test_exported_encoder_gives_the_training_sessions_code(tmp_path, name):
     item = short(name, steps=3)
@@ -210,6 +212,7 @@ def test_the_result_row_agrees_with_numpy(tmp_path):
     assert json.loads((tmp_path / "work" / "result.json").read_text()) == row
 
 
+@pytest.mark.slow
 def test_training_with_other_settings_is_refused(tmp_path):
     run(short("class_1000", steps=2), tmp_path)
     with pytest.raises(SettingsError, match="steps = 2, now 3"):

@@ -135,6 +135,7 @@ def _made_up(count: int, seed: int) -> dict[str, np.ndarray]:
     return arrays
 
 
+@pytest.mark.slow
 def test_one_source_end_to_end_and_the_table(tmp_path):
     splits = Splits.of(_made_up(10, 0), _made_up(6, 1), limit=8)
     assert len(splits.train_rgb) == len(splits.train_labels["reshade"]) == 8

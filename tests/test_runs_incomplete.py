@@ -50,6 +50,7 @@ def left(arguments):
     return 0
 
 
+@pytest.mark.slow
 def test_the_others_go_on_and_the_same_command_continues(made, tmp_path, monkeypatch, capsys):
     out, compute = tmp_path / "out", tfattr.runs.shard.attributions_for_storage
     monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", failing(compute))
@@ -118,6 +119,7 @@ def test_a_manifest_of_the_older_format_is_read(made, tmp_path):
     attribute(made / "zoo.toml", made / "photos", out, models=one)  # goes on in it
 
 
+@pytest.mark.slow
 def test_another_engine_goes_beside(made, tmp_path, capsys):
     """Only the maps of that method are computed; what is there stays, and agrees with a run of its own."""
     pytest.importorskip("innvestigate")

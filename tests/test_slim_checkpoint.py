@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from found import some
 
 from tfattr.probe import read_photo
 from tfattr.trunk import Preprocessing, Trunk
@@ -53,7 +54,12 @@ def net(request, shared, tmp_path_factory):
     return request.param, multiplier, side, slim_checkpoint(str(frozen), str(folder)), str(frozen)
 
 
-def test_classifies_photographs(net, shared):
+def test_real_weights_classify_photographs_and_give_the_frozen_graphs_representation(net, shared):
+    classifies_photographs(net, shared)
+    representation_equals_the_frozen_graphs(net)
+
+
+def classifies_photographs(net, shared):
     name, multiplier, side, prefix, _ = net
     known = family("mobilenet_v1")
     trunk = Trunk.from_checkpoint(
@@ -66,12 +72,12 @@ def test_classifies_photographs(net, shared):
     labels = (shared / "real/weights/mobilenet_v1_0.25_128/labels.txt").read_text().splitlines()
     photos = [read_photo(shared / "real/probe/coco" / photo) for photo in PHOTOS]
     best = np.argsort(-np.asarray(trunk(trunk.preprocess(photos))), axis=1)[:, :5]
-    for row, (photo, seen) in zip(best, PHOTOS.items()):
+    for row, (photo, seen) in some(zip(best, PHOTOS.items())):
         top = [labels[index] for index in row]
         assert any(seen in label for label in top), f"{name} on {photo}: {top}"
 
 
-def test_representation_equals_the_frozen_graphs(net):
+def representation_equals_the_frozen_graphs(net):
     _, multiplier, side, prefix, frozen = net
     known = family("mobilenet_v1")
     frame = Preprocessing((side, side), known.color, known.range)

@@ -152,11 +152,12 @@ def test_real_squeezenet(shared):
     assert any("school bus" in labels[index] for index in top[1])
 
 
-def test_bad_input_is_one_sentence(model, folder, tmp_path, shared):
+def test_bad_input_is_one_sentence(model, folder, tmp_path):
     (tmp_path / "broken.h5").write_bytes((folder / "model.h5").read_bytes()[:3000])
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "saved_model.pb").write_bytes(b"\x12\x34")
-    weights = shared / "real/weights/squeezenet_keras/squeezenet_weights_tf_dim_ordering_tf_kernels.h5"
+    weights = tmp_path / "weights.h5"
+    model.save_weights(weights)
     two = keras.Model([keras.Input((4, 4, 3)), keras.Input((4, 4, 3))], [])
     cases = [
         (ModelFileError, "no such file", lambda: Trunk.from_keras("/absent.h5", preprocessing=FRAME)),

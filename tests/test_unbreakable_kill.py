@@ -49,6 +49,7 @@ def run_and_die(folder, out, *moment):
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
+@pytest.mark.slow
 def test_killed_twice_and_continued(folder, undisturbed, tmp_path):
     out = tmp_path / "out"
     run_and_die(folder, out, 9)  # a shard is complete but for its name

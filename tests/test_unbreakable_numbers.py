@@ -66,6 +66,7 @@ def test_the_first_layer_is_named(out):
     assert odd["dead", "saliency", "zero"].layer is None
 
 
+@pytest.mark.slow
 def test_they_are_said_at_the_end(folder, out, capsys):
     words = ["attribute", folder / "zoo.toml", "--probe", folder / "photos", "--out", folder / "said"]
     main([*map(str, words), "--methods", "grad_input", "--no-representations", "--quiet"])
@@ -96,6 +97,7 @@ def test_the_affinity_leaves_them_out(out):
         }
 
 
+@pytest.mark.slow
 def test_shards_are_read_back_once(folder, out, monkeypatch):
     read, seen = tfattr.runs.verify.read_shard, []
     monkeypatch.setattr(
@@ -116,6 +118,7 @@ def test_shards_are_read_back_once(folder, out, monkeypatch):
     assert set(json.loads((out / "numbers.json").read_text())) == set(KINDS)
 
 
+@pytest.mark.slow
 def test_other_methods_of_a_run_are_kept(folder, tmp_path):
     for method in ("saliency", "grad_input"):
         attribute(folder / "zoo.toml", folder / "photos", tmp_path / "out", methods=(method,))

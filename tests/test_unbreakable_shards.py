@@ -88,6 +88,7 @@ def damage(made, out, map_dir, kind):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_maps(made, out, kind):
     path = damage(made, out, "attributions/two/grad_input", kind)

@@ -69,9 +69,8 @@ def test_prn_against_the_real_index(shared: Path) -> None:
     assert sorted(name for name in encoder if name.startswith("resfcn256/")) == sorted(found)
 
 
-@pytest.mark.parametrize("folder", ["release_celeba_hq_256", "release_places2_256"])
-def test_inpainting_v2_is_refused_by_shape(shared: Path, folder: str) -> None:
-    prefix = shared / "real/weights/inpainting_v2_index_only" / folder / "snap-0"
+def test_inpainting_v2_is_refused_by_shape(tmp_path: Path) -> None:
+    prefix = fake.inpainting_v2(tmp_path)
     with pytest.raises(ModelFileError, match=r"allconv12/kernel has shape \[3, 3, 96, 192\].*v2.*v1"):
         check_checkpoint(prefix)
 

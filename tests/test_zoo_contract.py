@@ -6,7 +6,6 @@ epsilon-LRP, which ``-rP`` prints. Preprocessing has tests of its own: test_feed
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +24,8 @@ from tfattr.zoo.inpainting import make_mask
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # slim's deprecated layer.apply
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.id)
-def case(request: pytest.FixtureRequest) -> Case:
-    return request.param
-
-
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_structure_at_the_papers_size(case: Case) -> None:
     """Names, shapes, counts and the target tensor are the published ones; nothing is allocated."""
     with tf.Graph().as_default():
@@ -50,16 +46,21 @@ class Loaded:
     ``by_session``: the representations; ``weights``: of the trunk, by name.
     """
 
+    case: Case
     x: np.ndarray
     by_session: np.ndarray
     trunk: Trunk
     weights: dict[str, np.ndarray]
 
 
-@pytest.fixture(scope="module")
-def loaded(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    if case.like and not os.environ.get("TFATTR_ALL_TESTS"):
-        pytest.skip(f"same builder as {case.like}; TFATTR_ALL_TESTS=1 runs it")
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(case, id=case.id, marks=[pytest.mark.exhaustive] if case.like else []) for case in CASES
+    ],
+)
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    case: Case = request.param
     shapes = case.reduced_shapes or case.shapes
     folder = tmp_path_factory.mktemp(case.id)
     weights = fake.values({**shapes, **case.extras})
@@ -91,9 +92,10 @@ def loaded(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     )
     for path in folder.iterdir():
         path.unlink()
-    return Loaded(x, by_session, trunk, {name: weights[name] for name in shapes})
+    return Loaded(case, x, by_session, trunk, {name: weights[name] for name in shapes})
 
 
+@pytest.mark.slow
 def test_session_and_trunk_agree(loaded: Loaded) -> None:
     x, by_session = loaded.x, loaded.by_session
     by_trunk = np.asarray(loaded.trunk(x))
@@ -103,6 +105,7 @@ def test_session_and_trunk_agree(loaded: Loaded) -> None:
     assert np.abs(by_trunk - by_session).max() <= 1e-4 * np.abs(by_session).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["deepexplain", "innvestigate"])
 def test_all_three_methods_run(loaded: Loaded, engine: str) -> None:
     """Maps are finite, not empty, and |gradient * input| is saliency * |input|.
@@ -152,7 +155,9 @@ def by_hand(
     return representation, found[0], found[1]
 
 
-def test_a_graph_written_apart_gives_the_same(case: Case, loaded: Loaded) -> None:
+@pytest.mark.slow
+def test_a_graph_written_apart_gives_the_same(loaded: Loaded) -> None:
+    case = loaded.case
     if case.family not in GRAPHS:
         pytest.skip("the same layers as the ResNet with 50")
     x, trunk = loaded.x[:1], loaded.trunk

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from found import some
 from test_slim_checkpoint import slim_checkpoint
 from zoo import expected, fake
 from zoo.cases import CASES
@@ -89,7 +90,7 @@ def test_taskonomy_frames_are_the_authors() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (256, 300, 3), np.uint8)
     x = photo[:, 22:278].astype(np.float64) / 255.0
     plain = x * 2 - 1
-    for item in entries("taskonomy"):
+    for item in some(entries("taskonomy")):
         fed = item.preprocessing()([photo])[0]
         wanted = np.clip(x, 0.1, 0.9) * 2 - 1 if item.task in LOW_SATURATION else plain.copy()
         if item.task == "colorization":
@@ -177,8 +178,8 @@ def test_patterns_and_v1_files_in_the_cache(tmp_path: Path, monkeypatch: pytest.
     assert cache.find(entry("tinyface")).endswith("hr_res101.mat")
 
 
-def test_inpainting_v2_is_refused_at_the_door(shared: Path) -> None:
-    prefix = shared / "real/weights/inpainting_v2_index_only/release_places2_256/snap-0"
+def test_inpainting_v2_is_refused_at_the_door(tmp_path: Path) -> None:
+    prefix = fake.inpainting_v2(tmp_path)
     with pytest.raises(ModelFileError, match=r"v2.*v1"):
         load("inpaint_places2", checkpoint=prefix)
 
@@ -198,6 +199,7 @@ def test_converted_weights_carry_their_own_mean(tmp_path: Path, monkeypatch: pyt
     assert Path(made.path + ".index").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder"),
     [("mobilenet_v1", "mobilenet_v1_1.0_224"), ("mobilenet_v1_025", "mobilenet_v1_0.25_128")],
@@ -214,5 +216,5 @@ def test_real_mobilenets_through_the_registry(name: str, folder: str, shared: Pa
     photos = [read_photo(shared / "real/probe/coco" / f"{n}.jpg") for n in ("000000000285", "000000000471")]
     logits = np.asarray(trunk(trunk.preprocess(photos)))[:, 0, 0] @ head + bias
     labels = (weights / "mobilenet_v1_0.25_128/labels.txt").read_text().splitlines()
-    for row, seen in zip(np.argsort(-logits, axis=1)[:, :5], ("brown bear", "school bus")):
+    for row, seen in some(zip(np.argsort(-logits, axis=1)[:, :5], ("brown bear", "school bus"))):
         assert any(seen in labels[index] for index in row)

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from found import some
 
 from studies.probe_lists import RECIPES, SIZES, builtin_list, draw, write_list
 from tfattr.errors import ProbeError, SettingsError
@@ -31,11 +32,11 @@ def test_lists_are_the_papers() -> None:
         assert not any(line.startswith("/") or ".." in line for line in found)
 
 
-@pytest.mark.parametrize("name", list(RECIPES))
-def test_lists_equal_the_released_ones(name: str, shared: Path) -> None:
-    released = (shared / "probe_lists" / f"{name}.txt").read_text().split("\n")
-    keep = 2 if name == "taskonomy" else 9  # absolute paths in the release
-    assert lines(name) == ["/".join(line.split("/")[-keep:]) for line in released if line]
+def test_lists_equal_the_released_ones(shared: Path) -> None:
+    for name in some(RECIPES):
+        released = (shared / "probe_lists" / f"{name}.txt").read_text().split("\n")
+        keep = 2 if name == "taskonomy" else 9  # absolute paths in the release
+        assert lines(name) == ["/".join(line.split("/")[-keep:]) for line in released if line], name
 
 
 def data_set(root: Path, name: str, count: int) -> Path:

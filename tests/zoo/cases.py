@@ -17,7 +17,7 @@ class Case:
     ``shapes``: of the trunk. ``totals``: variables and parameters of the trunk, as published. ``extras``: what
     the released file holds besides. ``reduced``: input size of the numerical tests, with
     ``reduced_options`` and ``reduced_shapes`` where the net itself is made narrower there. ``like``: a case of
-    the same builder whose numerical tests stand for this one's, unless TFATTR_ALL_TESTS is set.
+    the same builder whose numerical tests stand for this one's, unless ``--exhaustive`` is given.
     """
 
     id: str
