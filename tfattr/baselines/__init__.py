@@ -5,61 +5,56 @@ symmetric, higher is more alike. ``.affinity(rows)`` is the measure on resampled
 heavy part is done once. Representations are a mapping of model to float32 ``[N, h, w, c]`` or ``[N, c]``; each is
 loaded once and reduced (N x N values, or its leading directions), so the mapping may be a lazy one over files.
 
-The control of random networks needs nothing of its own: the same measures on the representations of networks with
-their initial weights.
+A baseline is a file here and a :func:`register`. The control of random networks needs nothing of its own: the same
+measures on the representations of networks with their initial weights.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import numpy as np
 
 from tfattr.baselines.cka import deconfounded_cka, linear_cka
 from tfattr.baselines.comparisons import Prepared
 from tfattr.baselines.controls import raw_pixel_cosines, symmetrised_truth
 from tfattr.baselines.dds import dds
-from tfattr.baselines.depara import EDGE_WEIGHT, depara, depara_edges
+from tfattr.baselines.depara import EDGE_WEIGHT, depara, depara_edges, depara_graph
+from tfattr.baselines.registry import BASELINES, Baseline, prepare, register
 from tfattr.baselines.representations import code_grids
 from tfattr.baselines.rsa import rsa
 from tfattr.baselines.svcca import svcca
-from tfattr.errors import SettingsError
-
-#: Name of a measure to the function that prepares it from representations.
-BASELINES: dict[str, Callable[..., Prepared]] = {
-    "rsa": rsa,
-    "svcca": svcca,
-    "linear_cka": linear_cka,
-    "deconfounded_cka": deconfounded_cka,
-    "dds": dds,
-    "depara_edges": depara_edges,
-}
 
 __all__ = [
-    "EDGE_WEIGHT",
     "BASELINES",
+    "EDGE_WEIGHT",
+    "Baseline",
     "Prepared",
     "code_grids",
     "dds",
     "deconfounded_cka",
     "depara",
     "depara_edges",
+    "depara_graph",
     "linear_cka",
     "prepare",
     "raw_pixel_cosines",
+    "register",
     "rsa",
     "svcca",
     "symmetrised_truth",
 ]
 
-
-def prepare(name: str, representations: Mapping[str, np.ndarray], **options: Any) -> Prepared:
-    """The measure ``name`` with its heavy part done; ``options`` are those of its function in ``BASELINES``.
-
-    Raises:
-        SettingsError: no measure of this name, or representations that do not fit together.
-    """
-    if name not in BASELINES:
-        raise SettingsError(f"no baseline measure is named {name!r}; expected one of {', '.join(BASELINES)}")
-    return BASELINES[name](representations, **options)
+# The plain estimators of CKA rise with the number of units over that of images, and resamples bias them.
+_DEBIASED = {"debiased": True}
+for _one in (
+    Baseline("rsa", rsa, "RSA"),
+    Baseline("svcca", svcca, "SVCCA", given={"maps": "grids"}),
+    Baseline("linear_cka", linear_cka, "linear CKA", options=_DEBIASED),
+    Baseline(
+        "deconfounded_cka",
+        deconfounded_cka,
+        "deconfounded CKA",
+        options=_DEBIASED,
+        given={"inputs": "images"},
+    ),
+    Baseline("dds", dds, "DDS"),
+    Baseline("depara", depara_graph, "DEPARA", given={"nodes": "maps"}),
+):
+    register(_one)

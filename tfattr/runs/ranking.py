@@ -13,7 +13,7 @@ import numpy as np
 
 from tfattr.affinity import ImageCosines
 from tfattr.affinity.measures import entry_name
-from tfattr.baselines import BASELINES, code_grids, deconfounded_cka, depara, prepare
+from tfattr.baselines import BASELINES, code_grids, prepare
 from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.evaluation import Ranking, resamples
 from tfattr.evaluation.sources import RANKING_NAME, RECOMMENDED, SHOWN, SourceRanking
@@ -151,7 +151,7 @@ def representation_rankings(
     names: Iterable[str] | None = None,
     nodes: ImageCosines | None = None,
 ) -> tuple[list[Ranking], dict[str, str]]:
-    """The baselines and ``predictivity``, from a run's representations, and what is missing.
+    """The registered baselines, ``predictivity`` among them, from a run's representations, and what is missing.
 
     Args:
         run: its directory.
@@ -160,40 +160,25 @@ def representation_rankings(
         names: only these; all if None.
         nodes: the run's comparisons of maps, for DEPARA.
     """
-    names = [*BASELINES, "depara", "predictivity"] if names is None else list(names)
+    names = list(BASELINES if names is None else names)
     try:
         codes = dict(Representations(run, list(models)))
     except RecordsError:
-        return [], dict.fromkeys((name for name in names if name != "depara_edges"), _FROM_REPRESENTATIONS)
-    grids = code_grids(codes)
-    makers: dict[str, Callable[[], Any]] = {
-        "predictivity": lambda: predictivity(codes, grids),
-        "svcca": lambda: prepare("svcca", codes, maps=grids),
-        # The plain estimators rise with the number of units over that of images, and resamples bias them.
-        "linear_cka": lambda: prepare("linear_cka", codes, debiased=True),
-        "deconfounded_cka": lambda: deconfounded_cka(codes, input_images(run), debiased=True),
+        return [], dict.fromkeys(names, _FROM_REPRESENTATIONS)
+    ingredients: dict[str, Callable[[], Any]] = {
+        "grids": cache(lambda: code_grids(codes)),
+        "images": cache(lambda: input_images(run)),
+        "maps": lambda: nodes,
     }
     found, missing = [], {}
     for name in names:
-        if name == "depara_edges":
-            continue
         try:
-            prepared = (
-                makers[name]()
-                if name in makers
-                else prepare({"depara": "depara_edges"}.get(name, name), codes)
-            )
+            options = {option: ingredients[what]() for option, what in BASELINES[name].given.items()}
+            prepared = prepare(name, codes, **options)
         except (SettingsError, ProbeError) as error:
             missing[name] = str(error)
             continue
-        matrix, draw = prepared.affinity(), _draws(prepared)
-        if name == "depara":
-            if nodes is None or _NODES not in nodes.methods:
-                missing[name] = "its nodes are the grad_input maps, which the run does not have"
-                continue
-            matrix = depara(nodes.mean(_NODES), matrix)
-            draw = _with_nodes(draw, nodes)
-        found.append(_ranking(name, "own" if name == "predictivity" else "baseline", matrix, weights, draw))
+        found.append(_ranking(name, BASELINES[name].kind, prepared.affinity(), weights, _draws(prepared)))
     return found, missing
 
 
@@ -232,9 +217,3 @@ def _draws(prepared: Any) -> Callable[[np.ndarray], np.ndarray]:
     return lambda weights: np.stack(
         [prepared.affinity(np.repeat(np.arange(len(row)), row)) for row in weights]
     )
-
-
-def _with_nodes(
-    edges: Callable[[np.ndarray], np.ndarray], nodes: ImageCosines
-) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda weights: depara(nodes.mean(_NODES, weights), edges(weights))
