@@ -11,8 +11,8 @@ from tfattr.affinity import similarity_tree
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.evaluation import find_truth, interval, read_truth, resamples, score, score_intervals
 from tfattr.evaluation.golden import authors_figures, precision_verdicts, tree_verdicts
+from tfattr.evaluation.taskonomy import task_names
 from tfattr.runs.evaluating import evaluate_authors
-from tfattr.zoo.taskonomy_truth import task_names
 
 # zoo_facts, table 10.4: hits of 18 targets at K = 1 .. 6
 TABLE = {

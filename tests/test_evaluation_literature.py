@@ -9,8 +9,8 @@ from scipy.stats import rankdata
 from tfattr.errors import SettingsError
 from tfattr.evaluation import Truth, find_truth, read_truth
 from tfattr.evaluation.literature import TASKS_17, mean_spearman, read_transfer, spearman_per_target
+from tfattr.evaluation.taskonomy import THEIR_NAMES, task_names
 from tfattr.zoo import safe_pickle
-from tfattr.zoo.taskonomy_truth import THEIR_NAMES, task_names
 
 TASKS = ("a", "b", "c", "d", "e")
 

@@ -16,6 +16,7 @@ from studies.rooms.transfer_codes import codes, view
 from studies.rooms.transfer_readout import Budget, build, coarse_labels, fit
 from studies.rooms.transfer_run import Splits, run_source, standardised
 from tfattr.errors import ModelFileError, SettingsError
+from tfattr.evaluation import Truth
 
 
 def test_a_consistent_ratio_matrix_gives_back_its_weights():
@@ -185,12 +186,13 @@ def test_truth_names_what_is_missing(tmp_path):
         ["target", "source", "affinity"],
         [{"target": "a", "source": "a", "affinity": "1"}],
     )
-    with pytest.raises(SettingsError, match="no column 'gain'"):
+    with pytest.raises(SettingsError, match="column 'gain' is missing"):
         truth.read_transfer(tmp_path / "t.csv", "gain")
     with pytest.raises(SettingsError, match="lacks 3 of 4 transfers, the first b to a"):
         truth.read_transfer(tmp_path / "t.csv", tasks=("a", "b"))
 
 
 def test_ranking_puts_the_target_first_then_the_best():
-    order = truth.ranking(np.array([[0.1, 0.5, 0.4], [0.2, 0.1, 0.7], [0.6, 0.3, 0.1]]))
+    measured = np.array([[0.1, 0.5, 0.4], [0.2, 0.1, 0.7], [0.6, 0.3, 0.1]])
+    order = Truth(tuple("abc"), tuple("abc"), measured).ranking()
     np.testing.assert_array_equal(order, [[0, 1, 2], [1, 2, 0], [2, 0, 1]])

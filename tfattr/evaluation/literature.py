@@ -10,34 +10,36 @@ included**; the mean over the 17. Measured transfer is ``results/affinities/all_
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from tfattr.errors import SettingsError
-from tfattr.evaluation.truth import Truth
+from tfattr.evaluation.truth import Truth, read_transfers, truth_of_pairs
 
 TASKS_17: tuple[str, ...] = (
-    "autoencoder",
-    "curvature",
-    "denoise",
-    "edge2d",
-    "edge3d",
-    "keypoint2d",
-    "keypoint3d",
-    "reshade",
-    "rgb2depth",
-    "rgb2mist",
-    "rgb2sfnorm",
-    "room_layout",
-    "segment25d",
-    "segment2d",
-    "vanishing_point",
-    "segmentsemantic",
+    *(
+        "autoencoder",
+        "curvature",
+        "denoise",
+        "edge2d",
+        "edge3d",
+        "keypoint2d",
+        "keypoint3d",
+        "reshade",
+        "rgb2depth",
+    ),
+    *(
+        "rgb2mist",
+        "rgb2sfnorm",
+        "room_layout",
+        "segment25d",
+        "segment2d",
+        "vanishing_point",
+        "segmentsemantic",
+    ),
     "class_1000",
 )
 
@@ -117,26 +119,27 @@ def read_transfer(
     Raises:
         SettingsError: the file cannot be read, lacks a column or a pair, or holds no number where one is expected.
     """
-    path = Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            lines = list(csv.DictReader(stream))
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: the measured transfer cannot be read ({error.strerror}); check the path."
-        ) from error
-    lacking = [name for name in ("target", "source", column) if not lines or name not in lines[0]]
-    if lacking:
-        raise SettingsError(
-            f"{path}: the column {lacking[0]!r} is missing; expected a CSV with target, source, {column}."
-        )
-    try:
-        values = {(line["target"], line["source"]): float(line[column]) for line in lines if line[column]}
-    except ValueError as error:
-        raise SettingsError(f"{path}: the column {column} holds no number ({error}).") from error
-    for target in tasks:
-        for source in tasks:
-            if source != target and (target, source) not in values:
-                raise SettingsError(f"{path}: the transfer from {source} to {target} is missing.")
-    square = [[values.get((target, source), np.nan) for source in tasks] for target in tasks]
-    return Truth(tuple(tasks), tuple(tasks), np.array(square, np.float64))
+    return truth_of_pairs(read_transfers(path, column), tasks, tasks, path)
+
+
+def literature_scores(
+    path: str | os.PathLike[str], models: Sequence[str]
+) -> Callable[[np.ndarray], dict[str, float | None]] | None:
+    """Gives :func:`mean_spearman` of a matrix of ``models`` by ``affinity``, and by ``win_rate`` where the file has it.
+
+    None where the file or the models are of other tasks than Taskonomy's.
+    """
+    truths = {}
+    for column in ("affinity", "win_rate"):
+        try:
+            truth = read_transfer(path, column)
+            mean_spearman(np.eye(len(models)), models, truth)
+            truths[column] = truth
+        except SettingsError:
+            continue
+
+    def scores(matrix: np.ndarray) -> dict[str, float | None]:
+        found = {name: mean_spearman(matrix, models, truth) for name, truth in truths.items()}
+        return {name: value if np.isfinite(value) else None for name, value in found.items()}
+
+    return scores if truths else None

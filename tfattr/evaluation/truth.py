@@ -31,6 +31,16 @@ class Truth:
     sources: tuple[str, ...]
     affinity: np.ndarray
 
+    def ranking(self) -> np.ndarray:
+        """Sources of each target, the target itself first, then from best to worst: int64 ``[T, S]``.
+
+        The layout is that of the authors' ``sort_gt.npy``. Ties keep the order of the sources.
+        """
+        values = np.where(np.isnan(self.affinity), -np.inf, self.affinity)
+        own = [self.sources.index(target) for target in self.targets]
+        values[np.arange(len(own)), own] = np.inf
+        return np.argsort(-values, axis=1, kind="stable").astype(np.int64)
+
     def relevant(self, count: int = 5) -> np.ndarray:
         """The ``count`` best true sources of each target, the target itself left out: bool ``[T, S]``."""
         values = np.where(np.isnan(self.affinity), -np.inf, self.affinity)
@@ -61,6 +71,31 @@ def find_truth(truth: str | os.PathLike[str]) -> Path:
     return path
 
 
+def read_transfers(path: str | os.PathLike[str], column: str = "affinity") -> dict[tuple[str, str], float]:
+    """(target, source) to a column of a CSV with ``target`` and ``source``; pairs without a value are left out.
+
+    Raises:
+        SettingsError: the file cannot be read, lacks a column, or holds no number where one is expected.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: the measured transfer cannot be read ({error.strerror}); check the path."
+        ) from error
+    lacking = sorted({"target", "source", column}.difference(rows[0])) if rows else ["target"]
+    if lacking:
+        raise SettingsError(
+            f"{path}: the column {lacking[0]!r} is missing; expected a CSV with target, source, {column}."
+        )
+    try:
+        return {(row["target"], row["source"]): float(row[column]) for row in rows if row[column]}
+    except ValueError as error:
+        raise SettingsError(f"{path}: the column {column} holds no number ({error}).") from error
+
+
 def read_truth(
     path: str | os.PathLike[str],
     models: Sequence[str],
@@ -78,23 +113,7 @@ def read_truth(
         SettingsError: the file is missing, lacks a column, holds no number where one is expected, or
             lacks a pair.
     """
-    path = Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: the measured transfer cannot be read ({error.strerror}); check the path."
-        ) from error
-    lacking = {"target", "source", "affinity"}.difference(rows[0] if rows else ())
-    if lacking:
-        raise SettingsError(
-            f"{path}: the column {sorted(lacking)[0]!r} is missing; expected a CSV with target, source, affinity."
-        )
-    try:
-        values = {(row["target"], row["source"]): float(row["affinity"]) for row in rows if row["affinity"]}
-    except ValueError as error:
-        raise SettingsError(f"{path}: the column affinity holds no number ({error}).") from error
+    values = read_transfers(path)
     known = {source for _, source in values}
     sources = tuple(model for model in models if model in known)
     stated = {target for target, _ in values}
@@ -104,13 +123,26 @@ def read_truth(
             f"{path}: of the run's models only {', '.join(sources) or 'none'} are in this truth; expected the names of "
             f"its sources ({', '.join(sorted(known)[:5])}, ...)."
         )
-    affinity = np.array(
-        [
-            [np.nan if source == target else values.get((target, source), np.inf) for source in sources]
-            for target in targets
-        ]
-    )
-    if np.isinf(affinity).any():
-        row, column = np.argwhere(np.isinf(affinity))[0]
-        raise SettingsError(f"{path}: the transfer from {sources[column]} to {targets[row]} is missing.")
-    return Truth(targets, sources, affinity)
+    found = truth_of_pairs(values, targets, sources, path)
+    own = [(row, sources.index(target)) for row, target in enumerate(targets)]
+    found.affinity[tuple(np.transpose(own))] = np.nan
+    return found
+
+
+def truth_of_pairs(
+    values: dict[tuple[str, str], float],
+    targets: Sequence[str],
+    sources: Sequence[str],
+    where: str | os.PathLike[str],
+) -> Truth:
+    """From the pairs of :func:`read_transfers`; a target's transfer to itself is kept where it is known, else NaN.
+
+    Raises:
+        SettingsError: another pair is missing.
+    """
+    for target in targets:
+        for source in sources:
+            if source != target and (target, source) not in values:
+                raise SettingsError(f"{where}: the transfer from {source} to {target} is missing.")
+    square = [[values.get((target, source), np.nan) for source in sources] for target in targets]
+    return Truth(tuple(targets), tuple(sources), np.array(square, np.float64))

@@ -30,6 +30,7 @@ from tfattr.evaluation import (
 )
 from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
 from tfattr.evaluation.literature import mean_spearman, read_transfer
+from tfattr.evaluation.taskonomy import task_names
 from tfattr.figures import save_figure
 from tfattr.figures.curves import precision_recall_figure
 from tfattr.io import write_json, write_text
@@ -44,7 +45,6 @@ from tfattr.runs.ranking import (
     representation_rankings,
     span_rankings,
 )
-from tfattr.zoo.taskonomy_truth import task_names
 
 if TYPE_CHECKING:
     import pandas

@@ -17,7 +17,7 @@ from tfattr.baselines import BASELINES, code_grids, prepare
 from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.evaluation import Ranking, resamples
 from tfattr.evaluation.sources import RANKING_NAME, RECOMMENDED, SHOWN, SourceRanking
-from tfattr.measures import mean_rank, predictivity
+from tfattr.measures import mean_rank
 from tfattr.probe import read_photo
 from tfattr.records import RunManifest
 from tfattr.runs.analysis import IMAGES_NAME, complete_cosines
