@@ -42,6 +42,40 @@ def alone(code: str) -> str:
 # -- names of other packages -------------------------------------------------------------------------
 
 
+@with_innvestigate
+def test_innvestigate_has_a_keras_of_its_own_and_tf_keras_stays_what_it_was():
+    code = """
+import tensorflow as tf
+def state():
+    names = ["tensorflow.keras", *(f"tensorflow.keras.{n}" for n in ("backend", "layers", "models", "utils"))]
+    return [tf.keras.Model, *(sys.modules.get(name) for name in names), os.environ.get("TF_USE_LEGACY_KERAS")]
+before = state()
+from tfattr.compat.innvestigate import innvestigate
+assert all(a is b for a, b in zip(before, state())), (before, state())
+assert "innvestigate" not in sys.modules
+from tfattr.compat.analyzer_keras import keras
+assert keras.__name__.startswith("tf_keras")
+b, layers = innvestigate.backend, innvestigate.layers
+classes = {b.types.Layer, b.checks.klayers.Layer, b.checks.keras.layers.Layer, b.graph.klayers.Layer, layers.klayers.Layer}
+assert classes == {keras.layers.Layer}, classes
+print("well")
+"""
+    assert alone(code) == "well"
+
+
+@with_innvestigate
+@pytest.mark.skipif(keras_3() is not None, reason="iNNvestigate itself does not import on Keras 3")
+def test_an_innvestigate_of_the_user_stays_the_users():
+    code = """
+import tensorflow as tf
+import innvestigate as mine
+from tfattr.compat.innvestigate import innvestigate
+import innvestigate as again
+print(again is mine, innvestigate is not mine, mine.backend.types.Layer is tf.keras.layers.Layer)
+"""
+    assert alone(code) == "True True True"
+
+
 def test_hub_needs_no_pkg_resources():
     code = """
 sys.modules["pkg_resources"] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ from tfattr.attribution.keras_graph import GraphView, build_keras_model, load_we
 from tfattr.attribution.lrp import analyzers, clear_cache, engine, relevance
 from tfattr.attribution.lrp.graph_mode import graph_mode
 from tfattr.attribution.lrp.session import AnalyzerSession
+from tfattr.compat.analyzer_keras import keras
 from tfattr.compat.innvestigate import innvestigate
-from tfattr.compat.keras import keras
 from tfattr.errors import GraphError, SettingsError, UnsupportedOpError
 
 SHAPE = (8, 8, 3)
@@ -276,9 +277,41 @@ def test_an_eager_keras_model_survives_and_a_new_one_can_be_made():
     relevance(*freeze(relu_net(), SHAPE), images(1, SHAPE))
 
 
+def test_the_users_keras_is_not_touched_while_an_analyzer_is_built():
+    """Another thread makes and trains a model of ``tf.keras`` in the middle of the building."""
+
+    def bases():
+        found, queue = {}, [tf.keras.layers.Layer, tf.keras.Model]
+        while queue:
+            queue += (layer := queue.pop()).__subclasses__()
+            found[layer] = layer.__bases__
+        return found
+
+    def user():
+        assert tf.executing_eagerly()
+        made = tf.keras.Sequential([tf.keras.layers.Input((6,)), tf.keras.layers.Dense(2, use_bias=False)])
+        x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(8, 6)
+        kernel = made.get_weights()[0]
+        made.compile(tf.keras.optimizers.SGD(0.1), "mse")
+        made.fit(x, np.zeros((8, 2)), batch_size=8, verbose=0)
+        np.testing.assert_allclose(
+            made.predict(x, verbose=0), x @ (kernel - 0.1 * x.T @ (x @ kernel) / 8), rtol=1e-4, atol=1e-6
+        )
+        return True
+
+    before = bases()
+    assert len(before) > 50
+    with ThreadPoolExecutor(1) as pool, graph_mode(tf.compat.v1.Session(graph=tf.Graph())):
+        keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(2)])
+        assert any(
+            "_v1" in each.__module__ for each in keras.layers.Dense.__mro__
+        )  # rewritten, in a Keras of our own
+        assert {layer: now for layer, now in bases().items() if layer in before} == before
+        assert pool.submit(user).result()
+
+
 def test_process_state_is_as_before():
-    root = "tf_keras" if keras.__name__.startswith("tf_keras") else "keras"
-    utilities = importlib.import_module(f"{root}.src.engine.base_layer_utils")
+    utilities = importlib.import_module("tf_keras.src.engine.base_layer_utils")
     assert tf.executing_eagerly()
     graph, session = tf.compat.v1.get_default_graph(), tf.compat.v1.get_default_session()
     relevance(*freeze(relu_net(), SHAPE), images(1, SHAPE))
@@ -293,16 +326,9 @@ def test_process_state_is_as_before():
     assert tape.gradient(y, x).numpy() == pytest.approx([4.0])
 
 
-def v1_backend():
-    """Of legacy Keras, which ``tf.compat.v1.keras`` is up to TF 2.15."""
-    if keras is tf.keras:
-        return tf.compat.v1.keras.backend
-    return importlib.import_module("tf_keras.api._v1.keras.backend")
-
-
 def test_keras_own_session_is_kept():
     mine = tf.compat.v1.Session(graph=tf.Graph())
-    backend = v1_backend()
+    backend = importlib.import_module("tf_keras.api._v1.keras.backend")
     with mine.graph.as_default():
         backend.set_session(mine)
         relevance(*freeze(relu_net(), SHAPE), images(1, SHAPE))

@@ -1,9 +1,8 @@
-"""iNNvestigate on legacy Keras, whatever ``tf.keras`` is.
+"""iNNvestigate on the Keras of :mod:`tfattr.compat.analyzer_keras`, a copy of our own.
 
-It says ``import tensorflow.keras...`` and binds those modules when it is imported. From TF 2.16 on that is
-Keras 3, unless the variable TF_USE_LEGACY_KERAS was set before TensorFlow was imported. So the names that
-it asks for are lent to legacy Keras while it is being imported, and given back: ``tf.keras`` stays what it is
-for everybody else.
+It says ``import tensorflow.keras...`` and binds those modules when it is imported. The names that it asks for are lent
+to ``tf_keras`` meanwhile, and given back; so is the name ``innvestigate``: ``tf.keras``, and an iNNvestigate that the user
+imports, stay what they are.
 
 Raises MissingExtraError when imported without iNNvestigate.
 """
@@ -11,13 +10,12 @@ Raises MissingExtraError when imported without iNNvestigate.
 from __future__ import annotations
 
 import importlib
-import sys
 
-import tensorflow as tf
+import tensorflow as tf  # noqa: F401  (owns the names lent below)
 
 from tfattr.compat import installed
-from tfattr.compat.keras import keras
-from tfattr.compat.patched_modules import patched_modules
+from tfattr.compat.analyzer_keras import keras
+from tfattr.compat.patched_modules import patched_modules, without_modules
 from tfattr.errors import MissingExtraError
 
 _SUBMODULES = ("backend", "layers", "models", "utils")
@@ -25,15 +23,8 @@ _SUBMODULES = ("backend", "layers", "models", "utils")
 if not installed.has_innvestigate():
     raise MissingExtraError(installed.missing_innvestigate("The LRP engine innvestigate"))
 
-_names = {}
-if tf.keras is not keras:
-    _names = {f"tensorflow.keras.{name}": getattr(keras, name) for name in _SUBMODULES}
-    _names["tensorflow.keras"] = keras
-if "innvestigate" not in sys.modules:
-    # A plain import of it fails on Keras 3 and leaves those of its modules behind that did not fail.
-    for _name in [name for name in sys.modules if name.startswith("innvestigate.")]:
-        del sys.modules[_name]
-with patched_modules(_names):
+_names = {f"tensorflow.keras.{name}": getattr(keras, name) for name in _SUBMODULES}
+with patched_modules({**_names, "tensorflow.keras": keras}), without_modules("innvestigate"):
     innvestigate = importlib.import_module("innvestigate")
 
 __all__ = ["innvestigate"]

@@ -1,8 +1,8 @@
 """Legacy Keras (the Keras of TF <= 2.15), from wherever the installed TensorFlow keeps it; Keras 3 beside it.
 
 TF 2.14 ships it as ``tf.keras``; from TF 2.16 on, ``tf.keras`` is Keras 3 and the legacy one is the
-package ``tf-keras``. iNNvestigate and the conversion of graphs to layers need the legacy one; models of
-users may be of either.
+package ``tf-keras``. Models of users may be of either; analyzers are built of a Keras of their own
+(:mod:`tfattr.compat.analyzer_keras`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import importlib
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +30,7 @@ else:
             f"`pip install tf-keras~={tf.__version__.rsplit('.', 1)[0]}.0`."
         ) from error
 
-__all__ = ["application_layers", "float32_layers", "keras", "keras_3", "keras_of", "saved_by", "sublayers"]
+__all__ = ["application_layers", "keras", "keras_3", "keras_of", "saved_by", "sublayers"]
 
 
 def keras_3() -> ModuleType | None:
@@ -82,21 +81,6 @@ def application_layers(of: ModuleType) -> dict[str, Any]:
             loaded = importlib.import_module(f"{of.__name__.split('.')[0]}.src.applications.{module}")
             found.update({name: getattr(loaded, name) for name in names if hasattr(loaded, name)})
     return found
-
-
-@contextlib.contextmanager
-def float32_layers() -> Iterator[None]:
-    """Layers of legacy Keras made meanwhile compute in float32, whatever the user's global policy and ``floatx`` are."""
-    policy, floatx = keras.mixed_precision.global_policy(), keras.backend.floatx()
-    try:
-        if policy.name != "float32":
-            keras.mixed_precision.set_global_policy("float32")
-        keras.backend.set_floatx("float32")
-        yield
-    finally:
-        keras.backend.set_floatx(floatx)
-        if policy.name != "float32":
-            keras.mixed_precision.set_global_policy(policy)
 
 
 def sublayers(layer: Any) -> list[Any]:

@@ -28,6 +28,23 @@ def patched_modules(modules: Mapping[str, ModuleType]) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def without_modules(package: str) -> Iterator[None]:
+    """``import package`` makes a new copy of it for as long as this lasts; what was imported before is there again after."""
+    with _lock:
+        before = _take(package)
+        try:
+            yield
+        finally:
+            _take(package)
+            sys.modules.update(before)
+
+
+def _take(package: str) -> dict[str, ModuleType]:
+    names = [name for name in sys.modules if name == package or name.startswith(f"{package}.")]
+    return {name: sys.modules.pop(name) for name in names}
+
+
 def _put_back(name: str, module: Any) -> None:
     if module is _ABSENT:
         del sys.modules[name]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfattr.compat.keras import keras
+from tfattr.compat.analyzer_keras import keras
 
 _untraced = tf.autograph.experimental.do_not_convert
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfattr.attribution.keras_graph import layers as own
 from tfattr.attribution.keras_graph.plan import LayerSpec, Plan
-from tfattr.compat.keras import keras
+from tfattr.compat.analyzer_keras import keras
 from tfattr.errors import GraphError
 
 TOLERANCE = 1e-4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfattr.attribution.keras_graph import layers as own
-from tfattr.compat.keras import keras
+from tfattr.compat.analyzer_keras import keras
 
 _L = keras.layers
 _KERNEL = (_L.Conv2D, _L.DepthwiseConv2D, _L.Conv2DTranspose, _L.Dense, own.Affine)

@@ -1,8 +1,9 @@
 """Graph mode for as long as an analyzer is being built, leaving the process as it was.
 
-iNNvestigate needs Keras in graph mode. Making Keras layers there has three effects outside the graph:
+iNNvestigate needs Keras in graph mode. Making Keras layers there has three effects outside the graph, all of them
+confined to ``tf_keras``, the Keras of the analyzers:
 
-- Keras rewrites the bases of its layer *classes* to their TF1 versions, so that eager models made before
+- Keras rewrites the bases of its layer *classes* to their TF1 versions, so that eager models of it made before
   would break; the bases are put back.
 - Each raw operation met on the way is evaluated in a session to find constants, which makes building
   quadratic; Keras' own private switch turns that off, and is put back.
@@ -18,8 +19,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tfattr.compat.analyzer_keras import float32_layers, keras
 from tfattr.compat.building import building
-from tfattr.compat.keras import float32_layers, keras
 
 _SWITCH = "_UNSAFE_GRAPH_OP_LAYER_CREATION"
 
@@ -36,7 +37,7 @@ def graph_mode(session: tf.compat.v1.Session, *, fast: bool = True) -> Iterator[
 
 def _graph_mode(session: tf.compat.v1.Session, fast: bool) -> Iterator[None]:
     bases = {layer: layer.__bases__ for layer in _layer_classes()}
-    utilities = importlib.import_module(f"{_keras_root()}.src.engine.base_layer_utils")
+    utilities = importlib.import_module("tf_keras.src.engine.base_layer_utils")
     before = getattr(utilities, _SWITCH, None)
     try:
         if fast and before is not None:
@@ -49,10 +50,6 @@ def _graph_mode(session: tf.compat.v1.Session, fast: bool) -> Iterator[None]:
         for layer, original in bases.items():
             if layer.__bases__ != original:
                 layer.__bases__ = original
-
-
-def _keras_root() -> str:
-    return "tf_keras" if keras.__name__.startswith("tf_keras") else "keras"
 
 
 def _layer_classes() -> list[type]:

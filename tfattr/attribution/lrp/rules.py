@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfattr.compat.keras import keras
+from tfattr.compat.analyzer_keras import keras
 
 Tensors = list[tf.Tensor]
 Function = Callable[[Tensors, Tensors, Tensors], Tensors]
