@@ -143,9 +143,8 @@ def test_bad_truth_is_one_sentence(tmp_path, measured, matrix):
 
 def test_k_adapts_to_a_small_zoo(tmp_path):
     """Five models can be judged: the better half of four candidates is relevant; by hand for a perfect ranking."""
-    from tfattr.evaluation import evaluate
+    from tfattr.evaluation import Evaluation, evaluate
     from tfattr.evaluation.rankings import Ranking
-    from tfattr.runs.evaluating import Evaluation
 
     names = [f"m{number}" for number in range(5)]
     place = np.arange(5)

@@ -57,7 +57,7 @@ def test_the_authors_layout_with_their_hits_is_reproduced_exactly(probe, truth, 
     )
     np.save(tmp_path / "affinity.npy", stacked)
     found = evaluate_authors(tmp_path / "affinity.npy", "taskonomy", probe)
-    for one in some(found.judged):
+    for one in some(found.results):
         assert list(one.scores.hits[:6]) == TABLE[probe][one.ranking.name]
         assert one.scores.precision[4] == pytest.approx(TABLE[probe][one.ranking.name][4] / 90)
         assert one.scores.recall[4] == one.scores.precision[4]
@@ -76,7 +76,7 @@ def test_matlab_file_and_bad_files(truth, tmp_path):
     stacked = np.stack([hand_made(TABLE["coco"]["elrp"], truth)] * 3)
     savemat(tmp_path / "affinity.mat", {"affinity": stacked})
     assert (
-        list(evaluate_authors(tmp_path / "affinity.mat").judged[2].scores.hits[:6]) == TABLE["coco"]["elrp"]
+        list(evaluate_authors(tmp_path / "affinity.mat").results[2].scores.hits[:6]) == TABLE["coco"]["elrp"]
     )
     np.save(tmp_path / "small.npy", stacked[:, :5])
     with pytest.raises(RecordsError, match=r"expected \(3, 20, 20\)"):

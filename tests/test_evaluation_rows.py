@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfattr.evaluation import Ranking, Truth, evaluate, interval, score
-from tfattr.runs.evaluating import Evaluation
+from tfattr.evaluation import Evaluation, Ranking, Truth, evaluate, interval, score
 
 MODELS = tuple("abcdefgh")
 DRAWS = 30
@@ -57,7 +56,7 @@ def test_the_last_sentence_is_made_of_the_numbers(evaluation):
     found, made = evaluation
     said = found.belief()
     assert "more than by dds" in said
-    assert f"mean Spearman {np.mean(found.judged[0].scores.spearman):.2f}" in said
+    assert f"mean Spearman {np.mean(found.results[0].scores.spearman):.2f}" in said
     assert "gradient * input says little" in said
     swapped = [
         Ranking("dds", "baseline", made[0].matrix, made[0].resampled),

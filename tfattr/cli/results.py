@@ -108,7 +108,8 @@ def rank(
     In brackets 95 % intervals over probe images; "first" says in how many of the resamples a source is the best: both say
     how far the choice of images matters, not how often such a ranking is right. With --query a model joins the run: its maps are computed, those of the others are only read.
     """
-    from tfattr.evaluation.sources import RECOMMENDED, ranking_text
+    from tfattr.evaluation import RECOMMENDED
+    from tfattr.evaluation.sources import ranking_text
     from tfattr.runs.add_model import add_model
     from tfattr.runs.ranking import rank_run
 

@@ -20,28 +20,10 @@ from tfattr.errors import SettingsError
 from tfattr.evaluation.truth import Truth, read_transfers, truth_of_pairs
 
 TASKS_17: tuple[str, ...] = (
-    *(
-        "autoencoder",
-        "curvature",
-        "denoise",
-        "edge2d",
-        "edge3d",
-        "keypoint2d",
-        "keypoint3d",
-        "reshade",
-        "rgb2depth",
-    ),
-    *(
-        "rgb2mist",
-        "rgb2sfnorm",
-        "room_layout",
-        "segment25d",
-        "segment2d",
-        "vanishing_point",
-        "segmentsemantic",
-    ),
+    "autoencoder", "curvature", "denoise", "edge2d", "edge3d", "keypoint2d", "keypoint3d", "reshade", "rgb2depth",
+    "rgb2mist", "rgb2sfnorm", "room_layout", "segment25d", "segment2d", "vanishing_point", "segmentsemantic",
     "class_1000",
-)
+)  # fmt: skip
 
 
 def spearman_per_target(

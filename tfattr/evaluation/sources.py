@@ -14,11 +14,10 @@ from scipy.stats import spearmanr
 
 from tfattr.affinity.ranking import rank
 from tfattr.errors import RecordsError, SettingsError
-from tfattr.evaluation.intervals import interval
-from tfattr.evaluation.rankings import Ranking
+from tfattr.evaluation.rankings import RECOMMENDED, Ranking
+from tfattr.evaluation.scores import interval
 from tfattr.io import atomic_write
 
-RECOMMENDED = "recommended"
 RANKING_NAME = "ranking.npz"
 SHOWN = (RECOMMENDED, "subspace", "grad_input", "dds")  # side by side where nothing else is asked for
 
@@ -165,19 +164,23 @@ class SourceRanking:
 
 def ranking_text(ranked: SourceRanking, target: str, by: str = RECOMMENDED) -> str:
     """The sources of a target as a table, the measure that orders them first, and what could not be shown."""
+    import pandas
+
     if by == RECOMMENDED and by not in ranked.measures:
         by = ranked.measures[0]  # the last lines say why
-    rows = ranked.rows(target, by)
     others = [name for name in SHOWN if name in ranked.measures and name != by]
-    width = max(6, *(len(row["source"]) for row in rows))
-    heads = [f"{name:>8s} (95 %)".ljust(25) for name in (by, *others)]  # a cell has 25 characters
-    heads[0] += "  first"
-    lines = [f"{'':3s}  {'source':{width}s}  " + "  ".join(heads)]
-    for place, row in enumerate(rows, 1):
-        own = _cell(row["affinity"], row["low"], row["high"]).ljust(len(heads[0]) - len("  first"))
-        texts = [f"{own}  {row['first']:5.0%}"]
-        texts += [_cell(*row[name]).ljust(len(head)) for name, head in zip(others, heads[1:])]
-        lines.append(f"{place:3d}  {row['source']:{width}s}  " + "  ".join(texts))
+    table = [
+        [
+            row["source"],
+            _cell(row["affinity"], row["low"], row["high"]),
+            f"{row['first']:.0%}",
+            *(_cell(*row[name]) for name in others),
+        ]
+        for row in ranked.rows(target, by)
+    ]
+    columns = ["source", f"{by} (95 %)", "first", *(f"{name} (95 %)" for name in others)]
+    frame = pandas.DataFrame(table, range(1, len(table) + 1), columns)
+    lines = frame.to_string().splitlines()
     shown = [name for name in ranked.missing if name in SHOWN]
     lines += [
         f"not shown: {', '.join(names)}: {why}" for why, names in by_reason(ranked.missing, shown).items()
@@ -188,7 +191,7 @@ def ranking_text(ranked: SourceRanking, target: str, by: str = RECOMMENDED) -> s
 
 
 def _cell(value: float, low: float, high: float) -> str:
-    return f"{value:8.3f} ({low:6.3f}, {high:6.3f})"
+    return f"{value:.3f} ({low:6.3f}, {high:6.3f})"
 
 
 def by_reason(missing: Mapping[str, str], names: Sequence[str] | None = None) -> dict[str, list[str]]:

@@ -12,13 +12,13 @@ import numpy as np
 
 from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
 from tfattr.errors import SettingsError
-from tfattr.evaluation import Ranking
+from tfattr.evaluation import Evaluation, Ranking
 from tfattr.runs.analysis import analyse, complete_cosines, compute_affinity
 from tfattr.runs.attribution import RecordSettings, attribute_zoo, continued_settings
 from tfattr.runs.claiming import measure_claims, save_claims
 from tfattr.runs.controls import randomised_zoo
 from tfattr.runs.cost import save_cost
-from tfattr.runs.evaluating import Evaluation, evaluate_run
+from tfattr.runs.evaluating import evaluate_run
 from tfattr.runs.lacking import LISTS, check_first_run
 from tfattr.runs.pictures import draw_maps
 from tfattr.runs.probes import survey_probe

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
-    from tfattr.runs.evaluating import Evaluation
+    from tfattr.evaluation import Evaluation
     from tfattr.trunk.trunk import Trunk
 
 _DEFAULT = "grad_input"  # the paper's main method
