@@ -26,8 +26,7 @@ from tfattr.runs.representations import Representations
 from tfattr.runs.reproducing import reproduce, truth_of
 from tfattr.runs.study import open_study
 from tfattr.trunk.randomise import randomised
-from tfattr.zoo.file import open_zoo
-from tfattr.zoo.query import find_model
+from tfattr.zoo.file import find_model, open_zoo
 
 NAMES = [
     "autoencoder",

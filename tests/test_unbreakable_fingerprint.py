@@ -7,7 +7,9 @@ import os
 
 import pytest
 
+from tfattr.runs.controls import randomised_zoo
 from tfattr.runs.fingerprint import fingerprint
+from tfattr.runs.trunk_cache import cached_trunks
 from tfattr.trunk.preprocessing import Preprocessing
 from tfattr.zoo.spec import ModelSpec
 
@@ -69,3 +71,34 @@ def test_where_files_do_not_tell(spec, tmp_path):
     assert fingerprint(dataclasses.replace(spec, builder="my_package.nets:build")) is None
     assert fingerprint(dataclasses.replace(spec, path=str(tmp_path / "nowhere" / "x.ckpt"))) is None
     assert fingerprint(dataclasses.replace(spec, path=str(tmp_path / "absent"))) is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """A loader that keeps what it was called with."""
+
+    seen: list
+
+    def __call__(self, spec):
+        self.seen.append(spec)
+        raise KeyError(spec.name)
+
+
+def test_a_wrapped_spec_is_a_spec_like_any_other(spec, tmp_path):
+    """Trust and folding reach the loader below a cache and a shuffle, whichever was said first."""
+    seen = []
+    spec = dataclasses.replace(spec, loader=Told(seen))
+    with cached_trunks([spec], tmp_path / "trunks") as (cached,):
+        (shuffled,) = randomised_zoo([cached], seed=3)
+        for made in (cached, shuffled):
+            assert (made.name, made.path, made.trust) == (spec.name, spec.path, False)
+            with pytest.raises(KeyError):
+                made.trusted().folded().load()
+    assert seen == [spec.trusted().folded()] * 2
+
+
+def test_a_cache_leaves_the_fingerprint_and_a_shuffle_does_not(spec, tmp_path):
+    with cached_trunks([spec], tmp_path / "trunks") as (cached,):
+        assert fingerprint(cached) == fingerprint(spec)
+        found = {fingerprint(one) for seed in (0, 1) for one in (spec, *randomised_zoo([cached], seed))}
+    assert len(found) == 3

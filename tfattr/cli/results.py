@@ -116,7 +116,7 @@ def rank(
     if (target is None) == (query is None):
         raise click.UsageError("give either TARGET, a model of the run, or --query MODEL.")
     if query is not None:
-        from tfattr.zoo.query import find_model
+        from tfattr.zoo.file import find_model
 
         spec = find_model(query)
         add_model(run, spec.trusted() if trust else spec, progress=not quiet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,23 +23,17 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomisedSpec(ModelSpec):
-    """A model of a zoo with the values of each weight tensor shuffled."""
+class Randomised:
+    """A loader that shuffles the values of each weight tensor of what the loader ``of`` gives."""
 
-    seed: int = 0
+    of: Callable[[ModelSpec], Trunk] | None
+    seed: int
 
-    @classmethod
-    def of(cls, spec: ModelSpec, seed: int) -> RandomisedSpec:
-        made = cls(
-            **{field.name: getattr(spec, field.name) for field in dataclasses.fields(ModelSpec)}, seed=seed
-        )
-        object.__setattr__(made, "_original", spec)  # its own load() knows where an original's weights are
-        return made
-
-    def load(self) -> Trunk:
+    def __call__(self, spec: ModelSpec) -> Trunk:
+        """The trunk with shuffled weights."""
         from tfattr.trunk.randomise import randomised
 
-        return randomised(self._original.load(), self.seed)
+        return randomised(dataclasses.replace(spec, loader=self.of).load(), self.seed)
 
 
 def probe_of(run: str | os.PathLike[str]) -> ProbeSurvey:
@@ -100,7 +94,10 @@ def _text(frame: Preprocessing) -> str:
 
 def randomised_zoo(models: list[ModelSpec], seed: int = 0) -> list[ModelSpec]:
     """The specs with shuffled weights, each by a seed of its own."""
-    return [RandomisedSpec.of(spec, seed + number) for number, spec in enumerate(models)]
+    return [
+        dataclasses.replace(spec, loader=Randomised(spec.loader, seed + number))
+        for number, spec in enumerate(models)
+    ]
 
 
 def random_control(run: Path) -> ImageCosines | None:
@@ -109,4 +106,4 @@ def random_control(run: Path) -> ImageCosines | None:
     return ImageCosines.load(path) if path.exists() else None
 
 
-__all__ = ["RandomisedSpec", "probe_of", "random_control", "randomised_zoo", "raw_pixels"]
+__all__ = ["Randomised", "probe_of", "random_control", "randomised_zoo", "raw_pixels"]

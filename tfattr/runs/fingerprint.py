@@ -29,5 +29,10 @@ def fingerprint(spec: ModelSpec) -> str | None:
     if not files:
         return None
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    told = [__version__, plain(dataclasses.asdict(spec)), stats]
+    said = dataclasses.asdict(dataclasses.replace(spec, loader=getattr(spec.loader, "same_as", spec.loader)))
+    told = [
+        __version__,
+        plain({key: value for key, value in said.items() if key != "loader" or value}),
+        stats,
+    ]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

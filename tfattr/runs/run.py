@@ -21,8 +21,7 @@ from tfattr.runs.analysis import AFFINITY_NAME, analyse
 from tfattr.runs.attribution import RecordSettings, attribute_zoo, continued_settings
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.ranking import DRAWS, rank_run
-from tfattr.zoo.file import Zoo, open_zoo
-from tfattr.zoo.query import find_model
+from tfattr.zoo.file import Zoo, find_model, open_zoo
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:

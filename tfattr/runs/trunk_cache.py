@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,23 +16,21 @@ if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
 
-class CachedSpec(ModelSpec):
-    """A model of a zoo whose trunk is saved at its first loading."""
+@dataclasses.dataclass(frozen=True)
+class Cached:
+    """A loader that saves the trunk in ``folder`` at its first loading; ``same_as``: the loader that it saves a call of."""
 
-    @classmethod
-    def of(cls, spec: ModelSpec, folder: Path) -> CachedSpec:
-        made = cls(**{field.name: getattr(spec, field.name) for field in dataclasses.fields(ModelSpec)})
-        object.__setattr__(made, "_original", spec)
-        object.__setattr__(made, "_home", folder / spec.name)
-        return made
+    folder: Path
+    same_as: Callable[[ModelSpec], Trunk] | None
 
-    def load(self) -> Trunk:
+    def __call__(self, spec: ModelSpec) -> Trunk:
+        """The trunk of the folder, made and saved there where there is none."""
         from tfattr.trunk.trunk import Trunk
 
-        if (self._home / "trunk.json").exists():
-            return Trunk.load(self._home)
-        trunk = self._original.load()
-        trunk.save(self._home)
+        if (self.folder / "trunk.json").exists():
+            return Trunk.load(self.folder)
+        trunk = dataclasses.replace(spec, loader=self.same_as).load()
+        trunk.save(self.folder)
         return trunk
 
 
@@ -45,6 +43,8 @@ def cached_trunks(models: Iterable[ModelSpec], folder: str | os.PathLike[str]) -
     folder = Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        yield [CachedSpec.of(model, folder) for model in models]
+        yield [
+            dataclasses.replace(model, loader=Cached(folder / model.name, model.loader)) for model in models
+        ]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

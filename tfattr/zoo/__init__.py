@@ -8,7 +8,7 @@ from typing import Any
 from tfattr.zoo.families import Family, families, family
 
 _LAZY = {
-    "builtin_zoo": "tfattr.zoo.loading",
+    "builtin_zoo": "tfattr.zoo.file",
     "Entry": "tfattr.zoo.originals",
     "entries": "tfattr.zoo.originals",
     "entry": "tfattr.zoo.originals",

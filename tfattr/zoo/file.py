@@ -1,4 +1,4 @@
-"""Zoo files: TOML, one table ``[[model]]`` a model."""
+"""Zoos: of a TOML file with a table ``[[model]]`` a model, of the originals; one model of them in one word."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 from tfattr import resources
 from tfattr.errors import SettingsError
 from tfattr.io import tomllib
+from tfattr.zoo import cache
+from tfattr.zoo.loading import Original, model_spec
+from tfattr.zoo.originals import ZOOS, entries, entry
 from tfattr.zoo.spec import ModelSpec
 
 
@@ -76,9 +79,6 @@ def open_zoo(zoo: str | os.PathLike[str], feeding: str = "square") -> Zoo:
         return read_zoo(path)
     if str(zoo) in embedded:
         return read_zoo(embedded[str(zoo)], name=str(zoo))
-    from tfattr.zoo.loading import builtin_zoo
-    from tfattr.zoo.originals import ZOOS
-
     if str(zoo) in ZOOS:
         return builtin_zoo(str(zoo), feeding)
     raise SettingsError(
@@ -117,3 +117,49 @@ def read_zoo(path: str | os.PathLike[str], name: str | None = None) -> Zoo:
             f"{path}: the name {twice[0]!r} stands {names.count(twice[0])} times; expected each once."
         )
     return Zoo(name or path.stem, models)
+
+
+def builtin_zoo(name: str, feeding: str = "square") -> Zoo:
+    """The zoo ``taskonomy`` (20), ``collected`` (18) or ``merged`` (38), in the paper's order; nothing is loaded.
+
+    Raises SettingsError for another name.
+    """
+    specs = (
+        ModelSpec(
+            name=item.name,
+            source="checkpoint",
+            path=str(cache.folder(item)),
+            preprocessing=item.preprocessing(feeding),
+            builder=item.family,
+            options=item.options,
+            task=item.task,
+            group=item.group,
+            loader=Original(item.id, feeding),
+        )
+        for item in entries(name)
+    )
+    return Zoo(name, tuple(specs))
+
+
+def find_model(query: str, feeding: str = "square") -> ModelSpec:
+    """The model that ``query`` means; nothing is loaded.
+
+    ``DIR``: a saved trunk (:meth:`tfattr.Trunk.save`); ``zoo.toml:NAME`` or ``rooms:NAME``: a model of a zoo;
+    ``collected/vgg_16`` or ``vgg_16``: an original.
+
+    Raises:
+        SettingsError: none of these.
+    """
+    path = Path(query)
+    if (path / "trunk.json").is_file():
+        return ModelSpec(path.resolve().name, "trunk", str(path.resolve()), None)
+    zoo, _, name = query.rpartition(":")
+    if zoo:
+        return open_zoo(zoo, feeding).only([name]).models[0]
+    try:
+        return model_spec(entry(query), feeding=feeding)
+    except SettingsError as error:
+        raise SettingsError(
+            f"{query}: neither a saved trunk's folder, nor ZOO:NAME (a zoo file or a built-in zoo), nor an original "
+            "(`tfattr models` lists them)."
+        ) from error

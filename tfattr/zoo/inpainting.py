@@ -16,6 +16,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfattr.errors import ModelFileError, SettingsError
+from tfattr.trunk.freeze import open_checkpoint
 from tfattr.zoo.contextual_attention import contextual_attention, resize_nearest
 from tfattr.zoo.layers import convolution
 
@@ -131,7 +132,7 @@ def check_checkpoint(prefix: str | os.PathLike[str]) -> None:
 
     Raises ModelFileError that names the tensor and both shapes. An index without its data is enough.
     """
-    found = tf.train.load_checkpoint(os.fspath(prefix)).get_variable_to_shape_map().get(WITNESS)
+    found = open_checkpoint(os.fspath(prefix)).get_variable_to_shape_map().get(WITNESS)
     if found is not None and list(found) != V1_SHAPE:
         later = "the gated net of DeepFill v2" if list(found) == V2_SHAPE else "another net"
         raise ModelFileError(

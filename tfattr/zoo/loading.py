@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfattr.errors import ModelFileError
 from tfattr.zoo import cache
-from tfattr.zoo.file import Zoo
-from tfattr.zoo.originals import Entry, entries, entry
+from tfattr.zoo.originals import Entry, entry
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -27,20 +26,15 @@ CONVERTED = {"tinyface": (".mat", ".pkl", ".pickle"), "fcrn": (".npy",)}
 
 
 @dataclass(frozen=True)
-class OriginalSpec(ModelSpec):
-    """An original in a built-in zoo: its weights are looked for in the cache when it is loaded.
+class Original:
+    """A loader of :class:`ModelSpec`: the original ``id``, whose weights are looked for in the cache when it is loaded."""
 
-    ``original``: its id. ``feeding``: ``square`` or ``native``.
-    """
-
-    original: str = ""
+    id: str
     feeding: str = "square"
 
-    def load(self) -> Trunk:
+    def __call__(self, spec: ModelSpec) -> Trunk:
         """The original as a Trunk; ModelFileError says how to get weights that are not there."""
-        return load(
-            self.original, feeding=self.feeding, fold_batch_norm=self.cut.get("fold_batch_norm", False)
-        )
+        return load(self.id, feeding=self.feeding, fold_batch_norm=spec.cut.get("fold_batch_norm", False))
 
 
 def warn_stretched(models: Iterable[ModelSpec | Trunk]) -> None:
@@ -58,29 +52,6 @@ def warn_stretched(models: Iterable[ModelSpec | Trunk]) -> None:
             FeedingWarning,
             stacklevel=2,
         )
-
-
-def builtin_zoo(name: str, feeding: str = "square") -> Zoo:
-    """The zoo ``taskonomy`` (20), ``collected`` (18) or ``merged`` (38), in the paper's order; nothing is loaded.
-
-    Raises SettingsError for another name.
-    """
-    specs = (
-        OriginalSpec(
-            name=item.name,
-            source="checkpoint",
-            path=str(cache.folder(item)),
-            preprocessing=item.preprocessing(feeding),
-            builder=item.family,
-            options=item.options,
-            task=item.task,
-            group=item.group,
-            original=item.id,
-            feeding=feeding,
-        )
-        for item in entries(name)
-    )
-    return Zoo(name, tuple(specs))
 
 
 def load(
@@ -103,11 +74,8 @@ def load(
     found = model_spec(entry(name), checkpoint, feeding=feeding, **options)
     found = found.folded() if fold_batch_norm else found
     if found.builder == "inpainting":
-        from tfattr.trunk.freeze import open_checkpoint
         from tfattr.zoo.inpainting import check_checkpoint
 
-        if not os.path.exists(f"{found.path}.index"):
-            open_checkpoint(found.path)  # says what is missing
         check_checkpoint(found.path)
     trunk = found.load()
     trunk.provenance["original"] = entry(name).id

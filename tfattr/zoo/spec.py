@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tfattr.errors import SettingsError
 from tfattr.trunk import loaders
 from tfattr.trunk.preprocessing import Preprocessing, preset_fields
-from tfattr.zoo.families import Family, families, family
+from tfattr.zoo.families import families, family
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
@@ -31,6 +31,9 @@ _CUT = {
 _KINDS: dict[str, tuple[type, ...]] = {
     "builder": (str,), "input": (str,), "output": (str, int), "layer": (str,), "signature": (str,), "tags": (list,),
     "feed": (dict,), "custom_objects": (dict,), "fold_batch_norm": (bool,), "task": (str,), "group": (str,),
+}  # fmt: skip
+_WORDS = {
+    str: "a string", int: "a number", list: "a list of strings", dict: "a table", bool: "true or false",
 }  # fmt: skip
 
 
@@ -51,6 +54,8 @@ class ModelSpec:
         group: ``2D``, ``3D``, ``geometric``, ``semantic`` or any other word that figures colour by.
         trust: the model may run code: its builder and custom objects may be of any module, its file may hold Lambda layers or
             operations that touch files. Never read from the zoo file, whose author would be the one to trust.
+        loader: makes the trunk of this spec in place of the reader of ``source``; a frozen dataclass, whose fields tell
+            one loader from another.
     """
 
     name: str
@@ -63,6 +68,7 @@ class ModelSpec:
     task: str | None = None
     group: str | None = None
     trust: bool = False
+    loader: Callable[[ModelSpec], Trunk] | None = None
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], where: str, folder: Path) -> ModelSpec:
@@ -83,7 +89,7 @@ class ModelSpec:
                 raise SettingsError(f"{where}: source {source!r} needs the key {key!r}.")
         extra = _checked_keys(table, source, where)
         path = table["path"]
-        if source != "hub" or not _is_url(path):
+        if source != "hub" or "://" not in path:
             path = str((folder / Path(path).expanduser()).resolve() if not Path(path).is_absolute() else path)
         return cls(
             name=table["name"],
@@ -114,27 +120,26 @@ class ModelSpec:
         """
         from tfattr.trunk.trunk import Trunk
 
+        if self.loader is not None:
+            return self.loader(self)
         if self.source == "trunk":
-            trunk = Trunk.load(self.path, trust=self.trust, **self.cut)
-            trunk.name = self.name
-            return trunk
-        common: dict[str, Any] = {
-            "preprocessing": self.preprocessing,
-            "name": self.name,
-            "trust": self.trust,
-            **self.cut,
-        }
-        if self.source == "checkpoint":
-            build, output = self._build()
-            common.setdefault("output", output)
-            return Trunk.from_checkpoint(self.path, build=build, **common)
-        if "custom_objects" in self.cut:
-            common["custom_objects"] = {
+            saved = Trunk.load(self.path, trust=self.trust, **self.cut)
+            return Trunk(self.name, saved.inference, saved.preprocessing, saved.provenance)
+        cut = {**self._built(), **self.cut}
+        if "custom_objects" in cut:
+            cut["custom_objects"] = {
                 name: self._imported(spelled, f"the custom object {name!r}")
-                for name, spelled in self.cut["custom_objects"].items()
+                for name, spelled in cut["custom_objects"].items()
             }
-        door = getattr(Trunk, f"from_{self.source}")
-        return door(self.path, **common)
+        return loaders.open_trunk(
+            Trunk,
+            self.source,
+            self.path,
+            preprocessing=self.preprocessing,
+            name=self.name,
+            trust=self.trust,
+            **cut,
+        )
 
     def _imported(self, spelled: str, what: str) -> Any:
         """What ``"module:name"`` names, which is code outside tfattr."""
@@ -152,17 +157,20 @@ class ModelSpec:
                 f"module{', or a family: ' + ', '.join(families()) if what == 'the builder' else ''}."
             ) from error
 
-    def _build(self) -> tuple[Callable[..., Any], str | None]:
+    def _built(self) -> dict[str, Any]:
+        """What a checkpoint's reader takes of the builder: its code, and the layer of a family's paper."""
+        if self.source != "checkpoint":
+            return {}
         if ":" in self.builder:
             build = self._imported(self.builder, "the builder")
-            return functools.partial(build, **self.options), None
+            return {"build": functools.partial(build, **self.options)}
         known = family(self.builder)
         wrong = [name for name in self.options if name not in known.options]
         if wrong:
             raise SettingsError(
                 f"{self.name}: builder {self.builder!r} has no option {wrong[0]!r}; it has {', '.join(known.options)}."
             )
-        return known.build.with_options(self.options), known.output
+        return {"build": known.build.with_options(self.options), "output": known.output}
 
 
 def _checked_keys(table: Mapping[str, Any], source: str, where: str) -> dict[str, Any]:
@@ -171,71 +179,47 @@ def _checked_keys(table: Mapping[str, Any], source: str, where: str) -> dict[str
     foreign = {key for keys in _CUT.values() for key in keys}
     extra = {}
     for key, value in table.items():
-        if key not in taken and (source != "checkpoint" or key in foreign):
+        if key in taken:
+            kinds = _KINDS.get(key, (object,))
+            if not isinstance(value, kinds) or (value is True and key == "output"):
+                expected = " or ".join(_WORDS[kind] for kind in kinds)
+                raise SettingsError(f"{where}: {key} is {value!r}; expected {expected}.")
+        elif source == "checkpoint" and key not in foreign:
+            extra[key] = value
+        else:
             near = difflib.get_close_matches(key, taken, n=1)
-            own = [
-                *_CUT[source],
-                *(("size", "color", "range", "...") if source != "trunk" else ()),
-                "task",
-                "group",
-            ]
+            frame = ("size", "color", "range", "...") if source != "trunk" else ()
             raise SettingsError(
                 f"{where}: source {source!r} takes no key {key!r}{f'; did you mean {near[0]!r}?' if near else ''}; it takes "
-                f"{', '.join(own)}."
+                f"{', '.join((*_CUT[source], *frame, 'task', 'group'))}."
             )
-        if (
-            key in _KINDS
-            and key in taken
-            and (not isinstance(value, _KINDS[key]) or (value is True and key == "output"))
-        ):
-            kinds = " or ".join(
-                {
-                    "str": "a string",
-                    "int": "a number",
-                    "list": "a list of strings",
-                    "dict": "a table",
-                    "bool": "true or false",
-                }[kind.__name__]
-                for kind in _KINDS[key]
-            )
-            raise SettingsError(f"{where}: {key} is {value!r}; expected {kinds}.")
-        if key not in taken:
-            extra[key] = value
     return extra
 
 
 def _preprocessing(table: Mapping[str, Any], where: str) -> Preprocessing | None:
+    frame = {key: table[key] for key in _FRAME if key in table}
     if table["source"] == "trunk":
-        given = [key for key in (*_FRAME, "preset") if key in table]
+        given = [*frame, *(("preset",) if "preset" in table else ())]
         if given:
             raise SettingsError(
                 f"{where}: a saved trunk carries its own preprocessing; leave {given[0]!r} out."
             )
         return None
-    frame = {key: table[key] for key in _FRAME if key in table}
     builder = table.get("builder")
-    if isinstance(builder, str) and ":" not in builder and table["source"] == "checkpoint":
-        frame = {**_defaults(family(builder)), **frame}
-    if "preset" in table:
-        try:
-            frame = {
-                **frame,
-                **preset_fields(table["preset"]),
-                **{key: table[key] for key in _FRAME if key in table},
-            }
-        except SettingsError as error:
-            raise SettingsError(f"{where}: {error}") from error
-    if "size" not in frame:
-        raise SettingsError(f"{where}: the key 'size' is missing; expected size = [height, width].")
     try:
+        if "preset" in table:
+            frame = {**preset_fields(table["preset"]), **frame}
+        if table["source"] == "checkpoint" and ":" not in builder:
+            known = family(builder)
+            frame = {
+                "size": known.size,
+                "color": known.color,
+                "range": known.range,
+                "mean": known.mean,
+                **frame,
+            }
+        if "size" not in frame:
+            raise SettingsError("the key 'size' is missing; expected size = [height, width].")
         return Preprocessing(**frame)
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error
-
-
-def _defaults(known: Family) -> dict[str, Any]:
-    return {"size": known.size, "color": known.color, "range": known.range, "mean": known.mean}
-
-
-def _is_url(path: str) -> bool:
-    return "://" in path
