@@ -42,7 +42,7 @@ _FEW = '.only(["rgb2depth", "rgb2mist", "rgb2sfnorm", "rgb2sfnorm_b", "class_100
 NOTEBOOKS = {
     "01_quickstart": {"limit=20": "limit=2"},
     "02_reproduce_the_paper": {"limit=40": "limit=12", 'reproduce(tfattr.open_zoo("rooms")': f'reproduce(tfattr.open_zoo("rooms"){_FEW}'},
-    "03_your_own_models": {"limit=40": "limit=6", '"limit": 40': '"limit": 6'},
+    "03_your_own_models": {"limit=40": "limit=6"},
     "04_inside_attribution": {},
 }  # fmt: skip
 SAID = {

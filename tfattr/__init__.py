@@ -26,6 +26,8 @@ _EXPORTS = {
     "run": "tfattr.runs.run",
     "open_run": "tfattr.runs.run",
     "Run": "tfattr.runs.run",
+    "RunSettings": "tfattr.runs.settings",
+    "reproduce": "tfattr.runs.reproducing",
     "rank": "tfattr.affinity",
     "similarity_tree": "tfattr.affinity",
 }

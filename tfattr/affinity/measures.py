@@ -185,7 +185,7 @@ def choose_entry(entries: Sequence[str], method: str, measure: str | None = None
         raise SettingsError(
             f"no method {method!r} by the measure {measure} in this run; there are {', '.join(entries)}"
             if measure
-            else f"no method {method!r} in this run; expected one of {', '.join(entries)}"
+            else f"no method {method!r}; expected one of {', '.join(entries)}"
         )
     return near[0]
 

@@ -16,7 +16,7 @@ from tfattr.records import (
     damaged_shards,
     representation_directory,
 )
-from tfattr.runs.shard import Plan
+from tfattr.runs.plan import Plan
 
 
 def map_dirs_with_keys(plan: Plan, manifest: RunManifest, model: str) -> Iterator[tuple[str, Path, str]]:
