@@ -16,6 +16,7 @@ from tfattr.zoo.file import open_zoo
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_every_encoder_loads_and_tells_pictures_apart():
     zoo = open_zoo("rooms")
     assert len(zoo) == 23

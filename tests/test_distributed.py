@@ -133,6 +133,7 @@ def stamps(plan, model):
     return {path: path.stat().st_mtime_ns for path in plan.out.rglob("*.tfrecord")}
 
 
+@pytest.mark.slow
 def test_a_repeated_task_computes_only_what_is_missing(planned, survey):
     plan, task = planned
     with Feed(survey.images, shared=False) as feed:
@@ -180,6 +181,7 @@ def test_tasks_hold_each_work_once(planned):
 # Affinity in parts.
 
 
+@pytest.mark.slow
 def test_parts_merge_to_the_whole_in_any_order(local, tmp_path):
     run, whole = local
     ids = RunManifest.load(run).ids
@@ -235,6 +237,7 @@ def test_a_device_counts_among_those_that_are_shown():
         environment("gpu:2", 0, {"CUDA_VISIBLE_DEVICES": "5,7"})
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_numbers_of_one_process(trunks, survey, local, tmp_path):
     out = tmp_path / "run"
     with open_engine(RunSettings(devices=("cpu", "cpu"))) as engine:
@@ -245,6 +248,7 @@ def test_two_devices_give_the_numbers_of_one_process(trunks, survey, local, tmp_
     assert all(timing[model]["images"] == IMAGES and timing[model]["maps_core_s"] > 0 for model in MODELS)
 
 
+@pytest.mark.slow
 def test_a_lost_device_process_is_told_and_the_run_continues(trunks, survey, tmp_path):
     out = tmp_path / "run"
     children = set(_children())

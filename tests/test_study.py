@@ -226,6 +226,7 @@ def test_shuffled_weights_keep_the_distribution_and_lose_the_function():
     assert other.provenance["graph_sha256"] != trunk.provenance["graph_sha256"]
 
 
+@pytest.mark.slow
 def test_a_newcomer_is_ranked_without_computing_the_others_again(tmp_path):
     zoo = open_zoo("rooms")
     run, survey = tmp_path / "run", survey_probe("rooms", limit=4)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.compat.building import building
 from tfattr.errors import SettingsError

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.affinity.measures import DEFAULT_MEASURE, entry_name
 from tfattr.errors import MissingExtraError, RecordsError, SettingsError, TfattrError, WorkersError

@@ -19,7 +19,7 @@ from tfattr.errors import SettingsError, WorkersError
 
 # Nothing here may import TensorFlow at module level: a process chooses its device before that.
 if TYPE_CHECKING:
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     from tfattr.probe import ProbeSurvey
     from tfattr.runs.plan import Plan, Work

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.errors import RecordsError
 from tfattr.records import (

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.errors import TfattrError, WorkersError
 from tfattr.io import read_json, remove_unfinished, write_json
