@@ -17,7 +17,7 @@ from tfattr.errors import SettingsError
 DEFAULT_MEASURE = "cosine"
 PART_MEASURES = ("subspace", "explained")  # of runs with the target channels, where none is named
 CUTOFF = 1e-3  # singular values below this part of the largest count as 0: float16 maps hold no more
-_BLOCK = 8192  # columns per float32 matrix product; the products' sums are float64
+_BLOCK = 16384  # columns per float32 matrix product; the products' sums are float64
 _SIGN_AND_REST = np.int32(-0x70000001)  # clears the copies of the sign that the shift leaves below it
 
 
@@ -57,12 +57,12 @@ class Cosine:
         return maps[0] if maps.dtype == np.float16 else maps[0] / np.abs(maps[0]).max()
 
     def compare(self, contributions: Sequence[np.ndarray]) -> np.ndarray:
-        rows = np.stack(contributions)
-        # All rows at once: few long operations, so that the thread which reads is not kept waiting.
-        single = _widened(rows) if rows.dtype == np.float16 else rows
+        rows = _one_array(contributions)
         gram = np.zeros((len(rows), len(rows)))
-        for start in range(0, single.shape[1], _BLOCK):
-            part = single[:, start : start + _BLOCK]
+        # Blocks of all rows: they stay in the cache, and few long operations do not keep the reading thread waiting.
+        for start in range(0, rows.shape[1], _BLOCK):
+            part = rows[:, start : start + _BLOCK]
+            part = _widened(part) if rows.dtype == np.float16 else part
             gram += part @ part.T
         norm = np.sqrt(np.diagonal(gram))
         return np.clip(gram / np.outer(norm, norm), -1.0, 1.0)
@@ -201,6 +201,20 @@ def split_entry(entry: str) -> tuple[str, str]:
         if entry.endswith(f"_{name}"):
             return entry[: -len(name) - 1], name
     return entry, DEFAULT_MEASURE
+
+
+def _one_array(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """``[M, P]`` of M rows; not copied where they are, in order, the whole of one array."""
+    base = rows[0].base
+    if base is not None and base.size == sum(row.size for row in rows):
+        whole = base.reshape(len(rows), -1)
+        if all(_place(row) == _place(line) for row, line in zip(rows, whole)):
+            return whole
+    return np.stack(rows)
+
+
+def _place(row: np.ndarray) -> tuple:
+    return row.__array_interface__["data"][0], row.dtype, row.shape, row.strides
 
 
 def _centred(values: np.ndarray) -> np.ndarray | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -12,13 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.attribution.storage import StoredMaps, check_storage, stored_maps
+from tfattr.compat.records import iterate_records
 from tfattr.errors import RecordsError
 from tfattr.io import atomic_write
 from tfattr.records.example import Encoder, MapRecord, decode, records_of
 from tfattr.records.layout import ShardLayout, find_shards
 from tfattr.records.manifest import expected_record_key
-
-_FRAME = 8 + 4 + 4  # bytes around a payload: length, its checksum, the payload's checksum
 
 
 class ShardWriter:
@@ -146,9 +144,6 @@ def read_shard(
         raise RecordsError(f"{path}: holds {count} maps, expected {len(ids)}; {_AGAIN}")
 
 
-# Unwrapped: the wrapper only logs the deprecation, once a process, on the user's screen.
-_iterate = inspect.unwrap(tf.compat.v1.io.tf_record_iterator)
-
 _AGAIN = "run the same `tfattr run` again with --repair, it computes such shards anew"
 
 
@@ -156,11 +151,8 @@ def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yields the payloads of a TFRecord file; TensorFlow checks both checksums of each record."""
     read = 0
     try:
-        # One file through tf.data costs 10 ms to open and needs eager execution; this reader costs 0.03 ms a
-        # record and works in any context. It is deprecated, and safe under pyproject.toml's bound on TensorFlow.
-        for payload in _iterate(str(path)):
+        for payload, read in iterate_records(str(path)):  # noqa: B007  the last offset is compared below
             yield payload
-            read += len(payload) + _FRAME
         if read != os.path.getsize(path):  # TensorFlow takes a cut header of the next record for the end
             raise RecordsError(f"{path}: damaged (cut after {read} bytes, in a record's header); {_AGAIN}")
     except tf.errors.NotFoundError as error:
