@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import tensorflow as tf
 
 from tfattr.attribution.storage import StoredMaps, check_storage, stored_maps
-from tfattr.compat.records import iterate_records
 from tfattr.errors import RecordsError
 from tfattr.io import atomic_write
 from tfattr.records.example import Encoder, MapRecord, decode, records_of
@@ -148,19 +148,37 @@ _AGAIN = "run the same `tfattr run` again with --repair, it computes such shards
 
 
 def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Yields the payloads of a TFRecord file; TensorFlow checks both checksums of each record."""
-    read = 0
+    """Yields the payloads of a TFRecord file, both checksums of each compared.
+
+    Read without a buffer: TensorFlow's readers hold 16 MB each, and where the shards of many models are read in
+    lockstep that fresh memory costs more than all the rest; ``tf.data`` takes 10 ms to open a file.
+    """
     try:
-        for payload, read in iterate_records(str(path)):  # noqa: B007  the last offset is compared below
-            yield payload
-        if read != os.path.getsize(path):  # TensorFlow takes a cut header of the next record for the end
-            raise RecordsError(f"{path}: damaged (cut after {read} bytes, in a record's header); {_AGAIN}")
-    except tf.errors.NotFoundError as error:
+        with open(path, "rb", buffering=0) as file:
+            start, size = 0, os.path.getsize(path)
+            while header := file.read(12):
+                length = int.from_bytes(header[:8], "little")
+                end = start + 16 + length
+                whole = _checksum(header[:8]) == header[8:]
+                if len(header) < 12 or (whole and end > size):
+                    raise RecordsError(f"{path}: damaged (the record at byte {start} is cut); {_AGAIN}")
+                payload = file.read(length) if whole else b""
+                if not whole or _checksum(payload) != file.read(4):
+                    raise RecordsError(
+                        f"{path}: damaged (wrong checksum of the record at byte {start}); {_AGAIN}"
+                    )
+                yield payload
+                start = end
+    except FileNotFoundError as error:
         raise RecordsError(f"{path}: no such shard; run `tfattr attribute`") from error
-    except tf.errors.DataLossError as error:
-        raise RecordsError(f"{path}: damaged ({error.message.split(' [')[0]}); {_AGAIN}") from error
-    except tf.errors.OpError as error:
-        raise RecordsError(f"{path}: cannot be read ({error.message.split(' [')[0]})") from error
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _checksum(data: bytes) -> bytes:
+    """The masked CRC-32C of TFRecord files."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def read_maps(directory: str | os.PathLike[str], ids: Sequence[str] | None = None) -> Iterator[MapRecord]:
