@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import tfattr.records.spec
 from tfattr.errors import RecordsError, SettingsError
+from tfattr.io import remove_unfinished
 from tfattr.records import (
     FEATURE_SPEC,
     ShardLayout,
@@ -29,7 +30,6 @@ from tfattr.records import (
     parse_shard_name,
     read_maps,
     read_shard,
-    remove_unfinished,
 )
 
 IDS = [f"folder/image {index} ü.jpg" for index in range(7)]
