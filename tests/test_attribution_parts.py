@@ -9,9 +9,9 @@ from found import some
 
 from tfattr.affinity import AffinityState
 from tfattr.attribution import attribute, attributions_and_representation
+from tfattr.attribution.dispatch import attributions_for_storage
 from tfattr.attribution.parts import mixtures
 from tfattr.attribution.settings import AttributionSettings
-from tfattr.attribution.storage import attributions_for_storage
 from tfattr.errors import SettingsError
 from tfattr.trunk import Trunk
 from tfattr.trunk.preprocessing import Preprocessing
@@ -65,7 +65,6 @@ def over_space(weights, positions):
     return np.tile(weights, (1, positions))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("target, count", [("channels", 5), ("channels:5", 5), ("channels:3", 3)])
 def test_maps_are_those_of_the_jacobian(spatial, images, target, count):
     model, trunk = spatial

@@ -165,7 +165,6 @@ NATIVE = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES[:-1], ids=str)
 @pytest.mark.parametrize(
     "item",

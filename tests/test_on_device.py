@@ -11,8 +11,9 @@ from tfattr.attribution import (
     attributions,
     attributions_and_representation,
     on_device,
-    storage,
 )
+from tfattr.attribution.dispatch import attributions_for_storage
+from tfattr.records import stored as storage
 from tfattr.trunk import Preprocessing, Trunk
 
 
@@ -30,7 +31,6 @@ def hard_maps() -> np.ndarray:
     return maps
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("channels", storage.CHANNELS)
 @pytest.mark.parametrize("dtype", storage.DTYPES)
@@ -48,7 +48,6 @@ def test_maps_are_those_of_the_host(channels, dtype, xla):
     assert (found.stored == expected.stored)[expected.finite].mean() > 0.999
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("shape", [(5,), (7, 4), (8, 8, 4), (9, 7, 3), (11, 5, 30), (2, 3, 4, 5)])
 @pytest.mark.parametrize("most", [16, 64, 100_000])
@@ -90,7 +89,7 @@ def test_what_a_run_stores_is_the_maps_reduced_by_numpy(trunk, methods, channels
     settings = AttributionSettings(methods)
     x = np.random.default_rng(3).uniform(0, 255, (count, 12, 10, 3)).astype(np.float32)
     whole, y = attributions_and_representation(trunk, x, settings)
-    found, stored_y = storage.attributions_for_storage(trunk, x, settings, channels=channels, most_values=200)
+    found, stored_y = attributions_for_storage(trunk, x, settings, channels=channels, most_values=200)
     assert tuple(found) == methods
     for method in methods:
         expected = storage.stored_maps(whole[method], channels)
@@ -106,10 +105,7 @@ def test_what_a_run_stores_is_the_maps_reduced_by_numpy(trunk, methods, channels
 
 def test_without_maps_the_representation_is_stored_all_the_same(trunk):
     x = np.random.default_rng(3).uniform(0, 255, (2, 12, 10, 3)).astype(np.float32)
-    maps, y = storage.attributions_for_storage(trunk, x, None, most_values=200)
+    maps, y = attributions_for_storage(trunk, x, None, most_values=200)
     assert maps == {}
     np.testing.assert_allclose(y, storage.stored_representation(np.asarray(trunk(x)), 200), rtol=1e-6)
-    assert (
-        storage.attributions_for_storage(trunk, x, AttributionSettings(("saliency",)), most_values=None)[1]
-        is None
-    )
+    assert attributions_for_storage(trunk, x, AttributionSettings(("saliency",)), most_values=None)[1] is None

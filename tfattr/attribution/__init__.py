@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tfattr.attribution.methods import method_settings, register_method
 from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
 
 if TYPE_CHECKING:
@@ -15,25 +17,27 @@ if TYPE_CHECKING:
         engine_used,
     )
 
+# The engines need TensorFlow, methods and settings do not.
+_LAZY = {
+    "refuse_constant_target": "constant_target",
+    **dict.fromkeys(
+        ("attribute", "attributions", "attributions_and_representation", "engine_used"), "dispatch"
+    ),
+}
 __all__ = [
     "PAPER_METHODS",
     "AttributionSettings",
     "attribute",
     "attributions",
     "attributions_and_representation",
-    "refuse_constant_target",
     "engine_used",
+    "method_settings",
+    "refuse_constant_target",
+    "register_method",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # The engines need TensorFlow, the settings do not.
-    if name == "refuse_constant_target":
-        from tfattr.attribution.constant_target import refuse_constant_target
-
-        return refuse_constant_target
-    if name in ("attribute", "attributions", "attributions_and_representation", "engine_used"):
-        from tfattr.attribution import dispatch
-
-        return getattr(dispatch, name)
+    if name in _LAZY:
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from tfattr.attribution import deepexplain, gradients, native, xla
 from tfattr.attribution.constant_target import refuse_constant_target
-from tfattr.attribution.finish import FIRST_ORDER, WHOLE, Finish, Form
+from tfattr.attribution.finish import Finish, Form
 from tfattr.attribution.notices import Remembered, tell_once
 from tfattr.attribution.parts import part_maps
 from tfattr.attribution.settings import AttributionSettings
-from tfattr.attribution.storage import stored_representation
 from tfattr.errors import GraphError
-from tfattr.precision import float32_only
+from tfattr.precision import accelerated, float32_only
+from tfattr.records.stored import MOST_VALUES, StoredMaps, check_storage, stored_representation
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
@@ -99,6 +99,37 @@ def attributions_and_representation(
     return computed(trunk, x, settings, batch_size, need_representation=True)
 
 
+def attributions_for_storage(
+    trunk: Trunk,
+    x: Any,
+    settings: AttributionSettings | None,
+    *,
+    channels: str = "mean",
+    dtype: str = "float16",
+    most_values: int | None = MOST_VALUES,
+) -> tuple[dict[str, StoredMaps], np.ndarray | None]:
+    """What a run stores of one batch: each method's maps, and the representation, already reduced on the device.
+
+    Args:
+        trunk: the model.
+        x: float32 ``[N, H, W, C]`` in the trunk's fed frame.
+        settings: methods, engine, target, epsilon; None computes no maps.
+        channels, dtype: see :func:`stored_maps`; of the target ``channels`` all K parts are stored.
+        most_values: see :func:`stored_representation`; None gives no representation.
+
+    Returns:
+        Method to its maps, and the representation, float32 ``[N, h, w, c]`` (None without ``most_values``).
+
+    Raises:
+        SettingsError: see :func:`tfattr.attribute`, or an unknown ``channels`` or ``dtype``.
+    """
+    check_storage(channels, dtype)
+    if settings is not None and settings.parts:
+        channels = "all"  # each is the map of a part
+    form = Form(channels, dtype, most_values, on_device=accelerated())
+    return computed(trunk, x, settings, need_representation=most_values is not None, form=form)
+
+
 def computed(
     trunk: Trunk,
     x: np.ndarray | tf.Tensor,
@@ -106,13 +137,14 @@ def computed(
     batch_size: int | None = None,
     *,
     need_representation: bool = False,
-    form: Form = WHOLE,
+    form: Form | None = None,
 ) -> tuple[dict[str, Any], np.ndarray | None]:
-    """Maps and representation of a batch in the form in which they leave the device, as arrays; true float32.
+    """Maps and representation of a batch as arrays in a form (None: whole); true float32.
 
     ``settings=None`` computes no maps. See :func:`attributions` for the rest.
     """
     x = trunk.validate_batch(x)
+    form = form or Form(on_device=accelerated())
     methods = settings.methods if settings is not None else ()
     size = 1 if trunk.batch_dependent else (batch_size or max(len(x), 1))
     maps: dict[str, list[Any]] = {method: [] for method in methods}
@@ -131,8 +163,7 @@ def computed(
         empty = np.zeros((0, *trunk.output_shape), np.float32)
         representations = [empty if form.most is None else stored_representation(empty, form.most)]
         for method in methods:
-            none = np.zeros((0, *_map_shape(trunk, settings, method)), np.float32)
-            maps[method] = [none]
+            maps[method] = [np.zeros((0, *_map_shape(trunk, settings, method)), np.float32)]
     return (
         {method: form.joined(parts) for method, parts in maps.items()},
         np.concatenate(representations) if need_representation else None,
@@ -148,7 +179,8 @@ def _map_shape(trunk: Trunk, settings: AttributionSettings, method: str) -> tupl
     if settings.parts:
         grid = settings.part_grid(method)
         return grid, grid, min(settings.parts, trunk.output_shape[-1])
-    return (*trunk.input_shape[:2], 1 if method == "gradient_norm" else trunk.input_shape[2])
+    made, none = settings.bound(method), np.zeros((0, *trunk.input_shape), np.float32)
+    return np.shape(made(none, none))[1:] if made.method.form == "gradient" else trunk.input_shape
 
 
 def _on_batch(
@@ -157,56 +189,60 @@ def _on_batch(
     """The maps of a batch, and its representation if a pass gave it anyway."""
     if settings.parts:
         return part_maps(trunk, x, settings, form)
-    methods, found, y = settings.methods, {}, None
-    engines = {method: engine_used(trunk, settings, method) for method in methods}
-    for method in methods:
-        if engines[method] == "innvestigate":
+    found, y, sloped = {}, None, []
+    for method in settings.methods:
+        make = settings.bound(method, engine_used(trunk, settings, method))
+        if make.method.form == "trunk":
             try:
-                found[method] = _by_innvestigate(trunk, x, method, settings)
+                found[method] = np.asarray(make(np.asarray(x), trunk), np.float32)
             except GraphError as error:
                 if not (settings.automatic and method == "elrp"):
                     raise
-                engines[method] = _fall_back(trunk, str(error))
-    slopes = tuple(method for method in methods if method in FIRST_ORDER)
-    for engine, make in (("deepexplain", deepexplain), ("native", native)):
-        mine = tuple(method for method in methods if engines[method] == engine)
-        if not mine:
+                make = settings.bound(method, _fall_back(trunk, str(error)))
+        elif make.method.form == "gradient_at":
+            found[method] = form.maps(tf.cast(make(x, _gradient_at(trunk, settings.target)), tf.float32))
+        if make.method.form == "gradient":
+            sloped.append(make)
+    ordinary = tuple(make for make in sloped if make.method.chain_rule is None)
+    for rule, passes in _CHAIN_RULES.items():
+        mine = tuple(make for make in sloped if rule and make.method.chain_rule == rule)
+        if not mine and (rule or not ordinary):
             continue
-        finish = Finish(form, mine, slopes, settings.target, engine == "deepexplain")
-        build = functools.partial(
-            make.backward_function, trunk, settings.target, settings.epsilon, bool(slopes), finish=finish
-        )
-        key = (engine, settings.target, settings.epsilon, finish)
-        y, *maps = xla.call(trunk, key, lambda on: build(xla=on), x)  # noqa: B023 (called at once)
-        found.update(zip(finish.methods, maps))
-        slopes = ()
-        if finish.relevance_sizes:
-            _tell_explosion(trunk, np.asarray(maps[-1]))
-    if slopes:
-        finish = Finish(form, (), slopes, settings.target)
-        y, *maps = xla.call(
-            trunk,
-            ("gradient", settings.target, finish),
-            lambda on: gradients.gradient_function(trunk, settings.target, on, finish),
-            x,
-        )
-        found.update(zip(finish.methods, maps))
-
-    def gradient(points: tf.Tensor) -> tf.Tensor:
-        return gradients.gradient_function(trunk, settings.target)(points)[0]
-
-    options = settings.options
-    if "integrated_gradients" in methods:
-        maps = gradients.integrated_gradients(gradient, x, int(options.get("steps", 32)))
-        found["integrated_gradients"] = form.maps(maps)
-    if "smoothgrad" in methods:
-        samples, noise = int(options.get("samples", 16)), float(options.get("noise", 0.15))
-        maps = gradients.smoothgrad(gradient, x, samples, noise, int(options.get("seed", 0)))
-        found["smoothgrad"] = form.maps(maps)
-    for method in methods:
-        if method not in found:
-            found[method] = _by_innvestigate(trunk, x, method, settings)
+        finish = Finish(form, mine, ordinary, settings.target, rule == "deepexplain")
+        y, *results = passes(trunk, x, settings, finish)
+        found.update(finish.maps(x, results, functools.partial(_tell_explosion, trunk)))
+        ordinary = ()
     return found, y
+
+
+def _by_rule(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Passes by an engine's chain rule, and the ordinary one where methods need it."""
+
+    def passes(trunk: Trunk, x: tf.Tensor, settings: AttributionSettings, finish: Finish) -> Any:
+        given = trunk, settings.target, settings.epsilon, bool(finish.first_order)
+        last = finish.compiled()
+        return xla.call(trunk, (make, *given[1:], last), lambda on: make(*given, xla=on, finish=last), x)
+
+    return passes
+
+
+def _ordinary(trunk: Trunk, x: tf.Tensor, settings: AttributionSettings, finish: Finish) -> Any:
+    target, last = settings.target, finish.compiled()
+    return xla.call(
+        trunk, (None, target, last), lambda on: gradients.gradient_function(trunk, target, on, last), x
+    )
+
+
+# In the order in which they are tried: the first that is needed also gives the ordinary gradient.
+_CHAIN_RULES: dict[str | None, Callable[..., Any]] = {
+    "deepexplain": _by_rule(deepexplain.backward_function),
+    "native": _by_rule(native.backward_function),
+    None: _ordinary,
+}
+
+
+def _gradient_at(trunk: Trunk, target: str) -> Callable[[Any], tf.Tensor]:
+    return lambda points: gradients.gradient_function(trunk, target)(tf.convert_to_tensor(points))[0]
 
 
 def engine_used(trunk: Trunk, settings: AttributionSettings, method: str = "elrp") -> str | None:
@@ -253,17 +289,3 @@ def _tell_explosion(trunk: Trunk, relevance: np.ndarray) -> None:
             "from, for it divides by epsilon where the input of a gate is near zero; its maps mean little here, the "
             "engines innvestigate and native keep the relevance.",
         )
-
-
-def _by_innvestigate(trunk: Trunk, x: tf.Tensor, method: str, settings: AttributionSettings) -> np.ndarray:
-    from tfattr.attribution.lrp import relevance
-
-    return relevance(
-        trunk.graph_def,
-        trunk.input,
-        trunk.output,
-        np.asarray(x),
-        analyzer="lrp.epsilon" if settings.engine_of(method) else method,
-        epsilon=settings.epsilon,
-        target=settings.target,
-    )

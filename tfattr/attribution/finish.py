@@ -1,28 +1,29 @@
-"""What follows a backward pass inside its compiled function: slopes become maps, maps what leaves the device."""
+"""What follows a backward pass: slopes become maps, maps what leaves the device or is stored."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfattr.attribution import gradients, on_device, storage
-from tfattr.attribution.storage import StoredMaps
+from tfattr.attribution import on_device
+from tfattr.attribution.methods import BoundMethod
+from tfattr.records.stored import StoredMaps, stored_maps
 from tfattr.trunk.architecture import visible
-
-FIRST_ORDER = ("saliency", "grad_input", "gradient_norm")
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What leaves the device of each map and of the representation.
+    """What is made of each map and of the representation.
 
     Attributes:
-        channels, dtype: as :func:`tfattr.attribution.storage.stored_maps` takes them; None leaves maps whole.
-        most: as :func:`tfattr.attribution.storage.stored_representation` takes it; None leaves representations whole.
-        on_device: whether maps are reduced before they leave, or by the host.
+        channels, dtype: as :func:`tfattr.records.stored.stored_maps` takes them; None leaves maps whole.
+        most: as :func:`tfattr.records.stored.stored_representation` takes it; None leaves representations whole.
+        on_device: whether maps are made and reduced inside the passes' compiled function, or by numpy, image by image,
+            which is faster where the device is the CPU.
     """
 
     channels: str | None = None
@@ -41,19 +42,56 @@ class Form:
         return y if self.most is None else on_device.stored_representation(y, self.most)
 
     def joined(self, batches: list[Any]) -> Any:
-        """What left in several batches, or whole maps as arrays: float32, or :class:`StoredMaps` of arrays."""
+        """What left in several batches: one float32 array, or :class:`StoredMaps` of arrays."""
         if self.channels is None:
             return np.concatenate([np.asarray(maps, np.float32) for maps in batches])
-        stored = (
-            maps
-            if isinstance(maps, StoredMaps)
-            else storage.stored_maps(np.asarray(maps), self.channels, self.dtype)
+        stored = [
+            maps if isinstance(maps, StoredMaps) else stored_maps(_readable(maps), self.channels, self.dtype)
             for maps in batches
-        )
-        return StoredMaps(*(np.concatenate(parts) for parts in zip(*stored)))
+        ]
+        return StoredMaps(*(_concatenated(parts) for parts in zip(*stored)))
 
 
-WHOLE = Form()
+def _concatenated(parts: Sequence[Any]) -> np.ndarray:
+    return np.concatenate(parts) if len(parts) > 1 else np.asarray(parts[0])
+
+
+def _readable(maps: Any) -> Any:
+    return maps if isinstance(maps, Pending) else np.asarray(maps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pending:
+    """Maps that the host makes when they are asked for: all as one array, or one at a time.
+
+    Attributes:
+        make: the method, of arrays.
+        x, slope: ``[N, H, W, C]``.
+        watch: gets the sum of absolute values of each map, once all are made.
+    """
+
+    make: BoundMethod
+    x: np.ndarray
+    slope: np.ndarray
+    watch: Callable[[np.ndarray], None] | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        sizes = []
+        for index in range(len(self)):
+            one = slice(index, index + 1)
+            map = np.asarray(self.make(self.x[one], self.slope[one]), np.float32)[0]
+            if self.watch is not None:
+                sizes.append(np.abs(map).sum())
+            yield map
+        if self.watch is not None:
+            self.watch(np.array(sizes))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        maps = self.make(self.x, self.slope) if self.watch is None else np.stack(list(self))
+        return np.asarray(maps, dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,42 +100,52 @@ class Finish:
 
     Attributes:
         form: what leaves.
-        relevance: methods whose map is the first slope times ``x``.
-        first_order: methods of ``FIRST_ORDER``, made of the last slope.
+        relevance, first_order: methods whose maps are made of the first slope and of the last one.
         target: ``sum`` or ``energy``.
-        relevance_sizes: whether relevance in and out of each image is given too.
+        sizes: whether relevance in and out of each image is given.
     """
 
     form: Form
-    relevance: tuple[str, ...] = ()
-    first_order: tuple[str, ...] = ()
+    relevance: tuple[BoundMethod, ...] = ()
+    first_order: tuple[BoundMethod, ...] = ()
     target: str = "sum"
-    relevance_sizes: bool = False
+    sizes: bool = False
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """In the order of the results."""
-        return self.relevance + self.first_order
+    def compiled(self) -> Finish:
+        """What of it decides the compiled function: the host makes its maps of the same slopes."""
+        return self if self.form.on_device else dataclasses.replace(self, relevance=(), first_order=())
 
     def __call__(self, x: tf.Tensor, y: tf.Tensor, *slopes: tf.Tensor) -> tuple[Any, ...]:
-        """The representation, each method's maps, then ``relevance_sizes`` (float32 ``[2, N]``: in, out)."""
-        made, sizes = [], []
-        if self.relevance:
-            relevance = slopes[0] * x
-            made += [self.form.maps(relevance)] * len(self.relevance)
-            if self.relevance_sizes:
-                sizes = [tf.stack([_size(y if self.target == "sum" else y * y), _size(relevance)])]
-        for method in self.first_order:
-            if method == "saliency":
-                found = gradients.saliency(slopes[-1])
-            elif method == "grad_input":
-                found = gradients.grad_input(slopes[-1], x)
+        """The representation, the relevance in of each image (with ``sizes``), then maps, or slopes for the host."""
+        out = [self.form.representation(y)]
+        if self.sizes:
+            taken = _size(y if self.target == "sum" else y * y)
+            out.append(tf.stack([taken, _size(slopes[0] * x)]) if self.form.on_device else taken)
+        if not self.form.on_device:
+            return (*out, *slopes)
+        maps = [make(x, slopes[0]) for make in self.relevance] + [
+            make(x, slopes[-1]) for make in self.first_order
+        ]
+        return (*out, *(self.form.maps(some) for some in maps))
+
+    def maps(
+        self, x: tf.Tensor, results: Sequence[Any], told: Callable[[np.ndarray], None]
+    ) -> dict[str, Any]:
+        """Method to its maps, of what followed the representation; ``told`` gets the sizes ``[2, N]``: in, out."""
+        makes, watch = self.relevance + self.first_order, None
+        if self.sizes:
+            taken, *results = np.asarray(results[0]), *results[1:]
+            if self.form.on_device:
+                told(taken)
             else:
-                found = gradients.gradient_norm(slopes[-1])
-            made.append(self.form.maps(found))
-        return (self.form.representation(y), *made, *sizes)
+                watch = lambda given: told(np.stack([taken, given]))  # noqa: E731
+        if not self.form.on_device:
+            images, slopes = np.asarray(x), [np.asarray(slope) for slope in results]
+            results = [Pending(make, images, slopes[0], watch) for make in self.relevance]
+            results += [Pending(make, images, slopes[-1]) for make in self.first_order]
+        return {make.name: maps for make, maps in zip(makes, results)}
 
 
 def _size(values: tf.Tensor) -> tf.Tensor:
     """Sums of absolute values of each image."""
-    return tf.reduce_sum(tf.abs(values), axis=range(1, values.shape.rank))
+    return tf.reduce_sum(tf.abs(values), axis=list(range(1, values.shape.rank)))

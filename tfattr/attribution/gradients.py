@@ -1,4 +1,4 @@
-"""Saliency and gradient * input, and what is built on the same gradient."""
+"""Passes through a trunk: forward, and backward by the ordinary chain rule and a changed one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import tensorflow as tf
 
 if TYPE_CHECKING:
     from tfattr.attribution.finish import Finish
     from tfattr.trunk.trunk import Trunk
-
-Gradient = Callable[[tf.Tensor], tf.Tensor]
 
 
 def gradient_function(
@@ -62,45 +59,3 @@ def two_chain_rules(
 def seed(y: tf.Tensor, target: str) -> tf.Tensor:
     """What a backward pass from the representation ``y`` begins with: ``d score / d y``."""
     return tf.ones_like(y) if target == "sum" else y
-
-
-def saliency(gradient: tf.Tensor) -> tf.Tensor:
-    """``|gradient|`` (Simonyan et al. 2013)."""
-    return tf.abs(gradient)
-
-
-def gradient_norm(gradient: tf.Tensor) -> tf.Tensor:
-    """Euclidean norm of the gradient over colours: ``[N, H, W, C]`` to ``[N, H, W, 1]``."""
-    return tf.norm(gradient, axis=-1, keepdims=True)
-
-
-def grad_input(gradient: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """``gradient * x`` with the fed, preprocessed ``x`` (Shrikumar et al. 2016)."""
-    return gradient * x
-
-
-def integrated_gradients(gradient: Gradient, x: tf.Tensor, steps: int) -> tf.Tensor:
-    """``x`` times the mean gradient on the line from zero to ``x`` (Sundararajan et al. 2017).
-
-    The baseline is zero in the fed frame, as gradient * input has it; midpoint rule with ``steps`` points.
-    """
-    total = tf.zeros_like(x)
-    for step in range(steps):
-        total += gradient(x * ((step + 0.5) / steps))
-    return x * total / steps
-
-
-def smoothgrad(gradient: Gradient, x: tf.Tensor, samples: int, noise: float, seed: int) -> tf.Tensor:
-    """Mean of ``|gradient|`` at ``samples`` noisy copies of ``x`` (Smilkov et al. 2017).
-
-    ``noise`` is the standard deviation as a part of each image's value range. The draw depends on
-    ``seed`` alone, not on how images are put into batches.
-    """
-    x = np.asarray(x)
-    spread = (x.max(axis=(1, 2, 3)) - x.min(axis=(1, 2, 3))).reshape(-1, 1, 1, 1)
-    random = np.random.default_rng(seed)
-    total = tf.zeros_like(x)
-    for _ in range(samples):
-        draw = random.standard_normal(x.shape[1:]).astype(np.float32)
-        total += tf.abs(gradient(tf.convert_to_tensor(x + noise * spread * draw, tf.float32)))
-    return total / samples

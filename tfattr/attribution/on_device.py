@@ -1,6 +1,6 @@
 """Maps and representations reduced to what records hold, as part of a compiled function.
 
-The twin of :mod:`tfattr.attribution.storage` in TensorFlow: the same numbers, up to the rounding of a float32 (of a
+The twin of :mod:`tfattr.records.stored` in TensorFlow: the same numbers, up to the rounding of a float32 (of a
 float16 in the stored map), without whole maps leaving the device.
 """
 
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfattr.attribution.storage import StoredMaps, averaging
+from tfattr.records.stored import StoredMaps, averaging
 
 _FLOAT32_MAX = tf.float32.max
 
 
 def stored_maps(maps: tf.Tensor, channels: str, dtype: str) -> StoredMaps:
-    """:func:`tfattr.attribution.storage.stored_maps` of float32 ``[N, H, W, C]``; tensors in place of arrays."""
+    """:func:`tfattr.records.stored.stored_maps` of float32 ``[N, H, W, C]``; tensors in place of arrays."""
     values = channel_mean(maps) if channels == "mean" else maps
     finite = tf.math.is_finite(values)
     peak = tf.reduce_max(tf.where(finite, tf.abs(values), 0.0), [1, 2, 3])
@@ -40,9 +40,14 @@ def channel_mean(maps: tf.Tensor) -> tf.Tensor:
 
 
 def stored_representation(y: tf.Tensor, most: int) -> tf.Tensor:
-    """:func:`tfattr.attribution.storage.stored_representation` of float32 ``[N, ...]`` of a known shape."""
+    """:func:`tfattr.records.stored.stored_representation` of float32 ``[N, ...]`` of a known shape."""
     (height, width, channels), factor = averaging(tuple(y.shape[1:]), most)
-    grid = tf.reshape(y, [-1, height, width, channels])
+    fits = tuple(y.shape[1:]) == (
+        height,
+        width,
+        channels,
+    )  # a reshape would keep the optimiser from what is before it
+    grid = y if fits else tf.reshape(y, [-1, height, width, channels])
     if factor == 1:
         return grid
     rows, columns = -(-height // factor), -(-width // factor)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfattr.attribution.finish import WHOLE, Form
+from tfattr.attribution.finish import Form
 from tfattr.attribution.settings import AttributionSettings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def mixtures(width: int, count: int, seed: int = 0) -> np.ndarray:
 
 
 def part_maps(
-    trunk: Trunk, x: tf.Tensor, settings: AttributionSettings, form: Form = WHOLE
+    trunk: Trunk, x: tf.Tensor, settings: AttributionSettings, form: Form
 ) -> tuple[dict[str, Any], tf.Tensor]:
     """Maps of each part, and the representation float32 ``[N, ...]``.
 
@@ -46,7 +46,6 @@ def part_maps(
         x: float32 ``[N, H, W, C]`` in the fed frame.
         settings: with ``target="channels"`` or ``"channels:K"``; ``mixture_seed`` and ``grid`` in its options (by
             default 16 for ``grad_input``, 8 for ``gradient_norm``).
-
         form: what leaves the device.
 
     Returns:

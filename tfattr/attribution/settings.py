@@ -5,20 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from tfattr.attribution.analyzers import ANALYZERS
+from tfattr.attribution.methods import ENGINES, BoundMethod, check_setting, find_method
 from tfattr.compat import installed
 from tfattr.errors import MissingExtraError, SettingsError
 
-ENGINES = ("innvestigate", "native", "deepexplain")
 TARGETS = ("sum", "energy", "channels")
 PAPER_METHODS = ("saliency", "grad_input", "elrp")
 PART_METHODS = ("grad_input", "gradient_norm")  # of the target channels
 PARTS = 8  # of a representation, for the target channels
-METHODS = (
-    *("saliency", "grad_input", "gradient_norm", "integrated_gradients", "smoothgrad"),
-    *("elrp", *(f"elrp_{engine}" for engine in ENGINES)),
-)
-OPTIONS = {"integrated_gradients": ("steps",), "smoothgrad": ("samples", "noise", "seed")}
 PART_GRIDS = {"grad_input": 16, "gradient_norm": 8}  # sides of the stored maps (benchmarks/subspace_study.py)
 PART_OPTIONS = ("mixture_seed", "grid")  # of the target channels
 
@@ -44,12 +38,20 @@ class AttributionSettings:
     options: Mapping[str, float] = dataclasses.field(default_factory=dict)
     automatic: bool = dataclasses.field(init=False, default=False)
 
+    def registered(self, method: str) -> str:
+        """The name that a method is registered by: that of its engine for ``elrp``."""
+        return f"elrp_{self.engine}" if method == "elrp" else method
+
+    def bound(self, method: str, engine: str | None = None) -> BoundMethod:
+        """A method with these settings; ``engine`` in place of the settings' own for ``elrp``."""
+        found = find_method(f"elrp_{engine}" if engine else self.registered(method))
+        return found.bound(self.target, self.epsilon, self.options, method)
+
     def engine_of(self, method: str) -> str | None:
         """The engine of an epsilon-LRP method (``elrp``, ``elrp_native`` and the like), else None."""
-        if method == "elrp":
-            return self.engine
-        engine = method[len("elrp_") :] if method.startswith("elrp_") else None
-        return engine if engine in ENGINES else None
+        name = self.registered(method)
+        engine = name.removeprefix("elrp_")
+        return engine if engine != name and engine in ENGINES else None
 
     @property
     def parts(self) -> int | None:
@@ -88,15 +90,18 @@ class AttributionSettings:
             object.__setattr__(self, "methods", default_methods(self.target))
         if not self.methods:
             raise SettingsError("No attribution method is given; expected one or more, such as grad_input.")
-        for method in self.methods:
-            if method not in METHODS and method not in ANALYZERS:
-                raise SettingsError(
-                    f"Attribution method {method!r} is not known; expected {', '.join(METHODS)} or one of "
-                    f"iNNvestigate's analyzers: {', '.join(ANALYZERS)}."
-                )
-        self._choose_engine()
+        if self.engine is None:
+            object.__setattr__(self, "engine", default_engine())
+            object.__setattr__(self, "automatic", True)
         if self.engine not in ENGINES:
             raise SettingsError(f"LRP engine {self.engine!r} is not known; expected {', '.join(ENGINES)}.")
+        known = [find_method(self.registered(method)) for method in self.methods]
+        if not installed.has_innvestigate():
+            for method, found in zip(self.methods, known):
+                if found.extra:
+                    raise MissingExtraError(
+                        installed.missing_innvestigate(f"The attribution method {method!r}")
+                    )
         strange = [method for method in self.methods if self.parts and method not in PART_METHODS]
         if strange:
             raise SettingsError(
@@ -106,7 +111,7 @@ class AttributionSettings:
             raise SettingsError(
                 f"epsilon is {self.epsilon}; expected a positive number such as 1e-4, the authors'."
             )
-        allowed = [name for method in self.methods for name in OPTIONS.get(method, ())]
+        allowed = [name for method in known for name in method.settings]
         allowed += PART_OPTIONS if self.parts else ()
         for name in self.options:
             if name not in allowed:
@@ -114,20 +119,14 @@ class AttributionSettings:
                     f"Option {name!r} belongs to none of the methods {', '.join(self.methods)}; "
                     f"expected {', '.join(allowed) or 'no option'}."
                 )
+        for method in known:
+            for name in self.options.keys() & method.settings.keys():
+                check_setting(method, name, self.options[name])
         if self.parts and (self.options.get("grid", 1) < 1 or self.mixture_seed < 0):
             raise SettingsError(
                 f"grid is {self.options.get('grid', 'the default')} and mixture_seed {self.mixture_seed}; expected a positive number "
                 "and one that is not negative."
             )
-
-    def _choose_engine(self) -> None:
-        available = installed.has_innvestigate()
-        if self.engine is None:
-            object.__setattr__(self, "engine", default_engine())
-            object.__setattr__(self, "automatic", True)
-        for method in () if available else self.methods:
-            if self.engine_of(method) == "innvestigate" or method in ANALYZERS:
-                raise MissingExtraError(installed.missing_innvestigate(f"The attribution method {method!r}"))
 
 
 def check_target(target: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from tfattr.attribution.storage import CHANNELS, DTYPES, channel_mean, check_storage
 from tfattr.records.layout import (
     IMAGES_PER_SHARD,
     ShardLayout,
@@ -27,6 +26,7 @@ from tfattr.records.manifest import (
     versions,
 )
 from tfattr.records.record_key import REPRESENTATION, record_key, run_digest
+from tfattr.records.stored import CHANNELS, DTYPES, channel_mean, check_storage
 
 _NEED_TENSORFLOW = {
     "FEATURE_SPEC": "spec",

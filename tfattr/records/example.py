@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from tfattr.attribution.storage import StoredMaps, stored_maps
 from tfattr.errors import RecordsError, SettingsError
+from tfattr.records.stored import StoredMaps, stored_maps
 
 _LITTLE_ENDIAN: dict[str, np.dtype] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
@@ -52,7 +52,7 @@ def make_record(
         map: the attribution map.
         id: the probe image's id.
         index: its position among the run's readable probe images.
-        channels, dtype: see :func:`tfattr.attribution.storage.stored_maps`.
+        channels, dtype: see :func:`tfattr.records.stored.stored_maps`.
         record_key: the key of model, method and run.
 
     Raises:

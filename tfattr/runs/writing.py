@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tfattr.attribution.storage import StoredMaps
 from tfattr.records import ShardWriter
+from tfattr.records.stored import StoredMaps
 
 _THREADS = 2  # one shard is synced to the disk while the next is being written
 _WAITING = 4  # batches of a shard that may wait to be written

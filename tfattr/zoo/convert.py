@@ -15,8 +15,7 @@ from tfattr.errors import ModelFileError
 from tfattr.trunk.freeze import open_checkpoint
 from tfattr.trunk.wrap_errors import wrap_errors
 from tfattr.zoo import safe_pickle
-from tfattr.zoo.layers import norm_name
-from tfattr.zoo.tinyface import EPSILON
+from tfattr.zoo.tinyface import EPSILON, norm_name
 
 Tensors = dict[str, np.ndarray]
 MEAN_NAME = (

@@ -24,7 +24,9 @@ ENCODERS = {
 }
 
 
-def build(images: tf.Tensor, *, dataset: str = "places365") -> tuple[tf.Tensor, dict[str, Any]]:
+def build(
+    images: tf.Tensor, *, dataset: str = "places365", scope: str = "gen"
+) -> tuple[tf.Tensor, dict[str, Any]]:
     """The colorization generator's encoder in the current graph.
 
     ``images``: float32 ``[N, H, W, 1]``, grey 0..255. ``dataset``: ``places365`` or ``cifar10``. Returns
@@ -36,7 +38,7 @@ def build(images: tf.Tensor, *, dataset: str = "places365") -> tuple[tf.Tensor, 
         raise SettingsError(f"The colorization net was trained on {' or '.join(ENCODERS)}, not {dataset!r}.")
     end_points: dict[str, Any] = {}
     net = images
-    with tf.compat.v1.variable_scope("gen"):
+    with tf.compat.v1.variable_scope(scope):
         for index, (channels, stride) in enumerate(ENCODERS[dataset]):
             with tf.compat.v1.variable_scope(f"conv{index}"):
                 net = convolution(net, channels, 4, weights="kernel", biases="bias", stride=stride)

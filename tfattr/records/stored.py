@@ -1,20 +1,17 @@
 """Maps and representations as they are stored: whole batches of arrays, no files.
 
-Free of TensorFlow until maps are computed.
+Free of TensorFlow until float16 is made.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 import numpy as np
 
 from tfattr.errors import SettingsError
-
-if TYPE_CHECKING:
-    from tfattr.attribution.settings import AttributionSettings
-    from tfattr.trunk.trunk import Trunk
 
 CHANNELS = ("mean", "all")
 DTYPES = ("float16", "float32")
@@ -38,42 +35,6 @@ class StoredMaps(NamedTuple):
     finite: np.ndarray
 
 
-def attributions_for_storage(
-    trunk: Trunk,
-    x: Any,
-    settings: AttributionSettings | None,
-    *,
-    channels: str = "mean",
-    dtype: str = "float16",
-    most_values: int | None = MOST_VALUES,
-) -> tuple[dict[str, StoredMaps], np.ndarray | None]:
-    """What a run stores of one batch: each method's maps, and the representation, already reduced on the device.
-
-    Args:
-        trunk: the model.
-        x: float32 ``[N, H, W, C]`` in the trunk's fed frame.
-        settings: methods, engine, target, epsilon; None computes no maps.
-        channels, dtype: see :func:`stored_maps`; of the target ``channels`` all K parts are stored.
-        most_values: see :func:`stored_representation`; None gives no representation.
-
-    Returns:
-        Method to its maps, and the representation, float32 ``[N, h, w, c]`` (None without ``most_values``).
-
-    Raises:
-        SettingsError: see :func:`tfattr.attribute`, or an unknown ``channels`` or ``dtype``.
-    """
-    from tfattr.attribution.dispatch import computed
-    from tfattr.attribution.finish import Form
-    from tfattr.precision import accelerated
-
-    check_storage(channels, dtype)
-    if settings is not None and settings.parts:
-        channels = "all"  # each is the map of a part
-    # A CPU reduces whole maps faster by numpy, image by image, than in the passes' function.
-    form = Form(channels, dtype, most_values, on_device=accelerated())
-    return computed(trunk, x, settings, need_representation=most_values is not None, form=form)
-
-
 def check_storage(channels: str, dtype: str) -> None:
     """Raises SettingsError for unknown ``channels`` or ``dtype``."""
     if channels not in CHANNELS:
@@ -82,11 +43,13 @@ def check_storage(channels: str, dtype: str) -> None:
         raise SettingsError(f"the dtype of records is {dtype!r}, expected one of {', '.join(DTYPES)}")
 
 
-def stored_maps(maps: np.ndarray, channels: str = "mean", dtype: str = "float16") -> StoredMaps:
+def stored_maps(
+    maps: np.ndarray | Collection[np.ndarray], channels: str = "mean", dtype: str = "float16"
+) -> StoredMaps:
     """A batch of maps ``[N, H, W, C]`` as records hold it.
 
     Args:
-        maps: non-finite values are kept and flagged.
+        maps: non-finite values are kept and flagged. A collection of ``[H, W, C]`` is asked for one at a time.
         channels: "mean" stores the channel mean (the authors'), "all" every channel.
         dtype: "float16" stores each map at unit peak, so that nothing over- or underflows and the error is
             at most 2**-11 of a value or 2**-25 of the peak; "float32" stores it as it is.
@@ -95,16 +58,25 @@ def stored_maps(maps: np.ndarray, channels: str = "mean", dtype: str = "float16"
         SettingsError: unknown ``channels`` or ``dtype``, or maps that are not ``[N, H, W, C]``.
     """
     check_storage(channels, dtype)
-    if maps.ndim != 4 or 0 in maps.shape[1:]:
+    if isinstance(maps, np.ndarray) and (maps.ndim != 4 or 0 in maps.shape[1:]):
         raise SettingsError(f"the maps have shape {maps.shape}, expected [N, H, W, C] with no side of 0")
-    count, shape = len(maps), (*maps.shape[1:3], 1 if channels == "mean" else maps.shape[3])
-    values = np.empty((count, *shape), np.float32)
+    count = len(maps)
     scale, norm = np.ones((2, count), np.float32)
     finite = np.ones(count, bool)
-    # Of one image, used again: new memory would cost more than the arithmetic.
-    total, spare = np.empty(shape[:2]), np.empty(shape, np.float32)
+    values = (
+        None
+        if count
+        else np.empty((0, *maps.shape[1:3], 1 if channels == "mean" else maps.shape[3]), np.float32)
+    )
     with np.errstate(over="ignore", invalid="ignore"):
-        for index, (map, value) in enumerate(zip(maps, values)):
+        for index, map in enumerate(maps):
+            if values is None:
+                values = np.empty(
+                    (count, *map.shape[:2], 1 if channels == "mean" else map.shape[2]), np.float32
+                )
+                # Of one image, used again: new memory would cost more than the arithmetic.
+                total, spare = np.empty(map.shape[:2]), np.empty(values.shape[1:], np.float32)
+            value = values[index]
             value[...] = channel_mean(map, total) if channels == "mean" else map
             peak = max(value.max(), -value.min())
             finite[index] = np.isfinite(peak)
@@ -125,7 +97,7 @@ def _half(values: np.ndarray) -> np.ndarray:
     import tensorflow as tf
 
     with tf.device("CPU"):
-        return tf.cast(values, tf.float16).numpy()
+        return np.asarray(tf.cast(values, tf.float16))
 
 
 def channel_mean(maps: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
