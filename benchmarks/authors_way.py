@@ -51,10 +51,10 @@ def attribution(count: int, size: int) -> None:
     from attribution import random_trunk
     from PIL import Image
 
-    from tfattr.attribution import AttributionSettings
     from tfattr.records import RunManifest
     from tfattr.runs.attribution import attribute_zoo
     from tfattr.runs.probes import survey_probe
+    from tfattr.runs.settings import RunSettings
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -65,12 +65,14 @@ def attribution(count: int, size: int) -> None:
             pixels = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / "photos" / f"{index:03d}.png")
         survey = survey_probe(folder / "photos")
-        settings = AttributionSettings(engine="deepexplain")
+        settings = RunSettings(engine="deepexplain")
         attribute_zoo(
             [trunk], survey, folder / "warm", settings, progress=False
         )  # compiled functions, as in a long run
         started = time.perf_counter()
-        attribute_zoo([trunk], survey, folder / "run", settings, progress=False, representations=False)
+        attribute_zoo(
+            [trunk], survey, folder / "run", settings.changed(representations=False), progress=False
+        )
         own = time.perf_counter() - started
         started = time.perf_counter()
         their_maps = explain_all(trunk, folder / "photos", folder / "theirs")

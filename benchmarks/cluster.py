@@ -75,19 +75,19 @@ def kill_one(file: Path, workers: int, run: Path, shards: int, said: dict[str, A
 
 def compute(out: Path, limit: int, runner: str, options: list[str]) -> dict[str, Any]:
     """The run and its affinity; wall clock and processor seconds of whoever computed."""
-    from tfattr.distributed.engine import open_engine
     from tfattr.runs.analysis import analyse
-    from tfattr.runs.attribution import RecordSettings, attribute_zoo
+    from tfattr.runs.attribution import attribute_zoo
+    from tfattr.runs.engine import open_engine
     from tfattr.runs.probes import survey_probe
+    from tfattr.runs.settings import RunSettings
     from tfattr.runs.timing import read_timing
     from tfattr.zoo.file import open_zoo
 
     started = time.perf_counter()
-    settings = RecordSettings(images_per_shard=PER_SHARD)
-    with open_engine(runner, options) as engine:
-        attribute_zoo(
-            open_zoo("rooms"), survey_probe("rooms", limit=limit), out, records=settings, runner=engine.runner
-        )
+    settings = RunSettings(images_per_shard=PER_SHARD, runner=runner, runner_options=tuple(options))
+    with open_engine(settings) as engine:
+        survey = survey_probe("rooms", limit=limit)
+        attribute_zoo(open_zoo("rooms"), survey, out, settings, runner=engine.runner)
         result = analyse(out, pictures=False, executor=engine.executor)
     timing = read_timing(out)
     return {

@@ -65,11 +65,12 @@ def trunk_of(kind: str, folder: Path):
 
 def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, float]:
     """Images/s and core-seconds an image: the run, `attributions`, the bare passes."""
-    from tfattr.attribution import AttributionSettings, attributions
+    from tfattr.attribution import attributions
     from tfattr.attribution.deepexplain import backward_function
     from tfattr.probe import read_photo
     from tfattr.runs.attribution import LocalRunner, attribute_zoo
     from tfattr.runs.probes import survey_probe
+    from tfattr.runs.settings import RunSettings
 
     try:
         from tfattr.runs.batching import default_batch_size
@@ -90,7 +91,7 @@ def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, floa
             took["wall"] = time.perf_counter() - self.began[0]
             took["core"] = time.process_time() - self.began[1]
 
-    settings = AttributionSettings(METHODS, engine=engine)
+    settings = RunSettings(methods=METHODS, engine=engine)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photographs(folder / "photos", count, SIDE[kind])
@@ -114,7 +115,7 @@ def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, floa
 
         rounds = []
         for number in range(repeats):
-            alone, alone_core = rate(lambda batch: attributions(trunk, batch, settings))
+            alone, alone_core = rate(lambda batch: attributions(trunk, batch, settings.attribution))
             passes, passes_core = rate(
                 lambda batch: [part.shape for part in bare(trunk.validate_batch(batch))]
             )

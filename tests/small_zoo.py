@@ -97,23 +97,15 @@ def write_photos(folder: Path, count: int = 10, seed: int = 0, white: tuple[int,
 
 
 def attribute(zoo: Path, photos: Path, out: Path, **options):
-    """Maps and representations of a zoo in shards of four images; ``options`` of ``attribute_zoo`` and target."""
-    from tfattr.attribution import AttributionSettings
-    from tfattr.runs.attribution import RecordSettings, attribute_zoo
+    """Maps and representations of a zoo in shards of four images; ``options`` are settings."""
+    from tfattr.runs.attribution import attribute_zoo
     from tfattr.runs.probes import survey_probe
+    from tfattr.runs.settings import RunSettings
     from tfattr.zoo.file import open_zoo
 
-    settings = AttributionSettings(options.pop("methods", METHODS), target=options.pop("target", "sum"))
     models = options.pop("models", None) or open_zoo(zoo)
-    return attribute_zoo(
-        models,
-        survey_probe(photos),
-        out,
-        settings,
-        RecordSettings(images_per_shard=PER_SHARD),
-        progress=False,
-        **options,
-    )
+    settings = RunSettings().changed(**{"methods": METHODS, "images_per_shard": PER_SHARD, **options})
+    return attribute_zoo(models, survey_probe(photos), out, settings, progress=False)
 
 
 def affinities(out: Path):

@@ -74,8 +74,8 @@ def test_the_order_of_images_is_the_one_asked_for(arrays):
     shuffled = state_of(arrays["saliency"][order], [IDS[index] for index in order])
     again = ImageCosines.from_states({"saliency": shuffled}, IDS)
     np.testing.assert_allclose(again.cosines["saliency"], direct(arrays["saliency"]), atol=2e-7)
-    some = ImageCosines.from_states({"saliency": shuffled}, [IDS[7], IDS[2]])
-    np.testing.assert_allclose(some.cosines["saliency"], direct(arrays["saliency"][[7, 2]]), atol=2e-7)
+    two = ImageCosines.from_states({"saliency": shuffled}, [IDS[7], IDS[2]])
+    np.testing.assert_allclose(two.cosines["saliency"], direct(arrays["saliency"][[7, 2]]), atol=2e-7)
 
 
 def test_states_of_parts_merge(arrays, cosines):
@@ -156,12 +156,12 @@ def test_maps_that_were_left_out(arrays):
 
 @pytest.mark.parametrize("chosen", [("c", "a"), ("d", "b", "a"), MODELS, MODELS[::-1], ("b",)])
 def test_only_some_models(cosines, chosen):
-    some, at = cosines.only(chosen), [MODELS.index(name) for name in chosen]
-    assert some.models == chosen
-    assert some.images == IDS
+    part, at = cosines.only(chosen), [MODELS.index(name) for name in chosen]
+    assert part.models == chosen
+    assert part.images == IDS
     for name in some(cosines.methods):
-        np.testing.assert_array_equal(some.matrices(name), cosines.matrices(name)[:, at][:, :, at])
-        np.testing.assert_allclose(some.mean(name), cosines.mean(name)[np.ix_(at, at)], atol=1e-12)
+        np.testing.assert_array_equal(part.matrices(name), cosines.matrices(name)[:, at][:, :, at])
+        np.testing.assert_allclose(part.mean(name), cosines.mean(name)[np.ix_(at, at)], atol=1e-12)
 
 
 def test_only_models_that_there_are(cosines):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.io
@@ -217,3 +221,46 @@ def test_states_that_make_no_result():
         AffinityResult.from_states({"counts": state})
     with pytest.raises(SettingsError, match="not of the same models"):
         AffinityResult.from_states({"x": state, "y": AffinityState.empty(["b"])})
+
+
+ALONE = """
+import os, sys
+import numpy, scipy.linalg
+
+pool = [task for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]  # of OpenBLAS, nothing else runs
+
+def woken():
+    texts = [open(f"/proc/self/task/{task}/status").read() for task in pool]
+    return [line for text in texts for line in text.splitlines() if "ctxt_switches" in line]
+
+from tfattr.affinity import affinity_from_records
+from tfattr.records import ShardLayout, ShardWriter
+
+before = woken()
+maps = numpy.random.default_rng(0).standard_normal((4, 256, 256, 3), numpy.float32)
+homes = {}
+for name in "abc":
+    homes[name] = os.path.join(sys.argv[1], name)
+    for dtype in ("float16", "float32"):
+        with ShardWriter(homes[name], ShardLayout(4), 0, "wxyz", dtype=dtype) as writer:
+            writer.add(maps)
+affinity_from_records(homes).compute()
+affinity_from_records(homes, grid=100, measure="pearson").compute()
+quiet = woken() == before
+maps.reshape(-1, 256) @ maps.reshape(-1, 256).T[:, :512]
+print(len(pool), quiet, woken() == before)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts context switches in Linux's /proc")
+@pytest.mark.skipif(os.cpu_count() == 1, reason="on one processor BLAS has no pool")
+def test_no_pool_of_threads_is_woken(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, tmp_path], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    pool, quiet, control = done.stdout.split()[-3:]
+    assert int(pool) > 0
+    assert quiet == "True"
+    assert control == "False"  # what wakes it is seen

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfattr.affinity import AffinityState, DroppedMap
+from tfattr.affinity import AffinityState, DroppedMap, measures
 from tfattr.errors import RecordsError, SettingsError
 
 MODELS = ["a", "b", "c", "d"]
@@ -56,7 +56,12 @@ def test_equals_the_direct_loop():
     )
 
 
-def test_stored_halves_equal_the_direct_loop():
+@pytest.mark.parametrize("products", ["numkong", "numpy"])
+def test_stored_halves_equal_the_direct_loop(products, monkeypatch):
+    if products == "numpy":
+        monkeypatch.setattr(measures, "numkong", None)
+    elif measures.numkong is None:
+        pytest.skip("numkong is not installed")
     maps = correlated(size=(150, 131)) * np.geomspace(
         1, 1e-4, 131, dtype=np.float32
     )  # down to subnormal halves
@@ -67,6 +72,16 @@ def test_stored_halves_equal_the_direct_loop():
     np.testing.assert_allclose(
         AffinityState.empty(MODELS).update(mixed, "x").compute()[0], direct(stored[:1]), atol=1e-7
     )
+
+
+def test_rows_of_one_array_and_rows_that_only_look_like_it():
+    stored = (correlated(images=1, size=(9, 8))[0] / 8).astype(np.float16)
+    together = AffinityState.empty(MODELS).update(stored[..., None], "x").total  # settles the grid first
+    state = AffinityState.empty(MODELS, (9, 8))
+    np.testing.assert_array_equal(state.update(stored[..., None], "x").total, together)
+    backwards = AffinityState.empty(MODELS, (9, 8)).update(list(stored[::-1]), "x").total
+    np.testing.assert_array_equal(backwards[::-1, ::-1], together)
+    np.testing.assert_allclose(state.compute()[0], direct(stored[None]), atol=1e-7)
 
 
 def test_broken_halves_are_left_out_and_named():

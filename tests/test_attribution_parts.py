@@ -65,6 +65,7 @@ def over_space(weights, positions):
     return np.tile(weights, (1, positions))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target, count", [("channels", 5), ("channels:5", 5), ("channels:3", 3)])
 def test_maps_are_those_of_the_jacobian(spatial, images, target, count):
     model, trunk = spatial

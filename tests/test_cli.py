@@ -102,6 +102,7 @@ def test_run_then_its_steps(call, rooms_zoo, probe, tmp_path):
     assert "are complete" in said
 
 
+@pytest.mark.slow
 def test_real_process_from_another_directory(zoo, probe, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tfattr.cli.main", "run", zoo.name, "--probe", "photos", "--out", "out",
@@ -208,6 +209,7 @@ def test_models_lists_the_originals_and_says_how_to_get_them(call, tmp_path, mon
     assert "tfattr fetch inception_v3" in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_evaluate_against_a_truth_of_ones_own(call, probe, tmp_path):
     names = [f"m{i}" for i in range(8)]
     eight = write_zoo(tmp_path, {name: i for i, name in enumerate(names)})

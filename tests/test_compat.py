@@ -76,6 +76,7 @@ print(again is mine, innvestigate is not mine, mine.backend.types.Layer is tf.ke
     assert alone(code) == "True True True"
 
 
+@pytest.mark.slow
 def test_hub_needs_no_pkg_resources():
     code = """
 sys.modules["pkg_resources"] = None
@@ -183,6 +184,7 @@ def test_the_default_engine_is_innvestigate_where_it_is_installed(recwarn):
 # -- the command line --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_command_that_loads_tensorflow_writes_nothing_but_its_own(tmp_path):
     """TF 2.21 logs to stderr while it is imported, whatever TF_CPP_MIN_LOG_LEVEL says."""
     with tf.Graph().as_default() as graph:

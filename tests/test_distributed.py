@@ -18,12 +18,16 @@ import pytest
 import tensorflow as tf
 
 from tfattr.affinity import AffinityState
-from tfattr.attribution import AttributionSettings
 from tfattr.cli.main import main
-from tfattr.distributed import WorkersError
-from tfattr.distributed.engine import open_engine
-from tfattr.distributed.options import BeamOptions
-from tfattr.distributed.partial import (
+from tfattr.errors import MissingExtraError, ProbeError, SettingsError, WorkersError
+from tfattr.records import FEATURE_SPEC, RunManifest, map_directory, representation_directory
+from tfattr.runs.analysis import analyse, compute_affinity
+from tfattr.runs.attribution import attribute_zoo
+from tfattr.runs.beam import BeamOptions
+from tfattr.runs.devices import check_devices, environment
+from tfattr.runs.engine import open_engine
+from tfattr.runs.feed import Feed
+from tfattr.runs.partial import (
     Comparison,
     Partial,
     in_order,
@@ -33,16 +37,18 @@ from tfattr.distributed.partial import (
     parts_of,
     save_partial,
 )
-from tfattr.distributed.saved import read_notes, save_trunk, trunk_folder
-from tfattr.distributed.task import Task, forget_trunks, perform, tasks_of
-from tfattr.errors import MissingExtraError, ProbeError, SettingsError
-from tfattr.records import FEATURE_SPEC, RunManifest, map_directory, representation_directory
-from tfattr.runs.analysis import analyse, compute_affinity
-from tfattr.runs.attribution import RecordSettings, attribute_zoo
-from tfattr.runs.devices import check_devices, environment
-from tfattr.runs.feed import Feed
 from tfattr.runs.probes import survey_probe
+from tfattr.runs.settings import RunSettings
 from tfattr.runs.timing import read_timing
+from tfattr.runs.workers import (
+    Task,
+    forget_trunks,
+    perform,
+    save_trunk,
+    tasks_of,
+    told_by_workers,
+    trunk_folder,
+)
 from tfattr.zoo.file import open_zoo
 
 MODELS, METHODS, IMAGES, PER_SHARD = ("denoise", "reshade", "curvature"), ("saliency", "grad_input"), 8, 2
@@ -60,8 +66,8 @@ def trunks():
 
 
 def attribute(trunks, survey, out, **kwargs):
-    settings = AttributionSettings(METHODS), RecordSettings(images_per_shard=PER_SHARD)
-    return attribute_zoo(trunks, survey, out, *settings, progress=False, **kwargs)
+    settings = RunSettings(methods=METHODS, images_per_shard=PER_SHARD)
+    return attribute_zoo(trunks, survey, out, settings, progress=False, **kwargs)
 
 
 @pytest.fixture(scope="module")
@@ -127,13 +133,14 @@ def stamps(plan, model):
     return {path: path.stat().st_mtime_ns for path in plan.out.rglob("*.tfrecord")}
 
 
+@pytest.mark.slow
 def test_a_repeated_task_computes_only_what_is_missing(planned, survey):
     plan, task = planned
     with Feed(survey.images, shared=False) as feed:
         perform(task, plan, feed)
         first = stamps(plan, task.model)
         assert len(first) == (len(METHODS) + 1) * IMAGES // PER_SHARD
-        assert read_notes(plan.out, task.model)["images"] == IMAGES
+        assert told_by_workers(plan.out, task.model)["took"]["images"] == IMAGES
         lost = map_directory(plan.out, task.model, "saliency") / plan.layout.name(2)
         lost.unlink()
         perform(task, plan, feed)
@@ -174,6 +181,7 @@ def test_tasks_hold_each_work_once(planned):
 # Affinity in parts.
 
 
+@pytest.mark.slow
 def test_parts_merge_to_the_whole_in_any_order(local, tmp_path):
     run, whole = local
     ids = RunManifest.load(run).ids
@@ -229,9 +237,10 @@ def test_a_device_counts_among_those_that_are_shown():
         environment("gpu:2", 0, {"CUDA_VISIBLE_DEVICES": "5,7"})
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_numbers_of_one_process(trunks, survey, local, tmp_path):
     out = tmp_path / "run"
-    with open_engine(devices=("cpu", "cpu")) as engine:
+    with open_engine(RunSettings(devices=("cpu", "cpu"))) as engine:
         attribute(trunks, survey, out, runner=engine.runner)
     check_whole(out, survey)
     check_equal(analyse(out, pictures=False, progress=False), local[1])
@@ -239,6 +248,7 @@ def test_two_devices_give_the_numbers_of_one_process(trunks, survey, local, tmp_
     assert all(timing[model]["images"] == IMAGES and timing[model]["maps_core_s"] > 0 for model in MODELS)
 
 
+@pytest.mark.slow
 def test_a_lost_device_process_is_told_and_the_run_continues(trunks, survey, tmp_path):
     out = tmp_path / "run"
     children = set(_children())
@@ -251,7 +261,10 @@ def test_a_lost_device_process_is_told_and_the_run_continues(trunks, survey, tmp
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with open_engine(devices=("cpu",)) as engine, pytest.raises(WorkersError, match="was killed"):
+    with (
+        open_engine(RunSettings(devices=("cpu",))) as engine,
+        pytest.raises(WorkersError, match="was killed"),
+    ):
         attribute(trunks, survey, out, runner=engine.runner)
     killer.join()
     done = {path: path.stat().st_mtime_ns for path in out.rglob("*.tfrecord")}
@@ -314,7 +327,10 @@ def test_options_that_do_not_go_together(capsys, tmp_path):
 
 @pytest.mark.skipif(HAS_BEAM, reason="the extra beam is installed")
 def test_a_missing_extra_is_named():
-    with pytest.raises(MissingExtraError, match=r"tfattr\[beam\]"), open_engine("beam", ["workers=2"]):
+    with (
+        pytest.raises(MissingExtraError, match=r"tfattr\[beam\]"),
+        open_engine(RunSettings(runner="beam", runner_options=["workers=2"])),
+    ):
         pass
 
 
@@ -383,7 +399,10 @@ def test_an_error_of_a_worker_arrives_as_it_was(cluster, trunks, survey, tmp_pat
     mine = survey_probe(photos)
     mine.images[3].path.unlink()
     options = [f"dask_scheduler_file={cluster}"]
-    with open_engine("beam", options) as engine, pytest.raises(ProbeError, match="photo_3"):
+    with (
+        open_engine(RunSettings(runner="beam", runner_options=options)) as engine,
+        pytest.raises(ProbeError, match="photo_3"),
+    ):
         attribute(trunks[:1], mine, tmp_path / "run", runner=engine.runner)
     assert not trunk_folder(tmp_path / "run", MODELS[0]).parent.exists()
 
@@ -397,7 +416,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_numbers_of_one_process(
     killer = threading.Thread(target=kill_a_busy_worker, args=(cluster, out, killed))
     killer.start()
     options = [f"dask_scheduler_file={cluster}", "shards_per_task=1", "runner=dask"]
-    with open_engine("beam", options) as engine:
+    with open_engine(RunSettings(runner="beam", runner_options=options)) as engine:
         attribute(trunks, survey, out, runner=engine.runner)
         killer.join()
         found = analyse(out, pictures=False, progress=False, executor=engine.executor)

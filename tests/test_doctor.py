@@ -55,6 +55,7 @@ def test_all_is_well_here(capsys):
         assert word in said
 
 
+@pytest.mark.slow
 def test_two_devices_in_a_process_of_their_own():
     """The check runs on every device that TensorFlow has: here on two that share the processor."""
     code = (

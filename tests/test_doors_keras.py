@@ -55,6 +55,7 @@ def nested(request, backbone):
     return keras.Model(inputs, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["backbone", "last", "backbone/last", "first", "pool", None])
 def test_layers_of_nested_models(nested, backbone, layer, x):
     inner = keras.Model(backbone.inputs, [backbone.get_layer(name).output for name in ("first", "last")])
@@ -176,6 +177,7 @@ def test_several_outputs_and_inputs(x):
     assert not fed.batch_dependent
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*loaded in float32")
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
 @pytest.mark.parametrize("norm", [True, False])

@@ -34,6 +34,7 @@ def affinity(size, seed=0, low=0.0):
 # --- affinity ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 9, 38])
 def test_affinity_figure_can_be_read(size):
     figure = affinity_figure(affinity(size), LONG[:size], "a title", groups={LONG[0]: "one"})
@@ -294,6 +295,7 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_pyplot_and_tensorflow_are_not_touched():
     code = """
 import io, sys

@@ -131,6 +131,7 @@ def test_tree_order_is_that_of_the_first_matrix_for_all():
         np.testing.assert_array_equal(drawn(axes)[OFF], A[np.ix_(rows, rows)][OFF])
 
 
+@pytest.mark.slow
 def test_a_scale_for_each_method():
     matrices = {"saliency": {"a": 0.9 + 0.1 * abs(affinity(0))}, "elrp": {"a": affinity(1) * 0.1}}
     matrices["saliency"]["b"] = 0.8 + 0.1 * abs(affinity(2))

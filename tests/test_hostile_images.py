@@ -257,6 +257,7 @@ def test_damaged_images_are_decoded_or_refused(drawn):
     assert 0 not in photo.shape
 
 
+@pytest.mark.slow
 def test_memory_of_the_largest_picture(tmp_path):
     """A picture just below the limit takes less than 1 GiB in a process of its own."""
     path = tmp_path / "large.tif"

@@ -141,6 +141,7 @@ def same_net(x):
     return tf.nn.relu(dense(5, 64, 5)(flatten(x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in analyzers() if n not in ("deconvnet", "guided_backprop")])
 def test_equals_innvestigate_where_innvestigate_is_right(name):
     x = images(3, SHAPE)
@@ -169,6 +170,7 @@ def wide_net(x):
     return tf.reduce_mean(tf.nn.depth_to_space(x, 2), [1, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", analyzers())
 def test_every_analyzer_takes_what_the_builders_hold(name):
     graph, x = freeze(wide_net, SHAPE), images(2, SHAPE)

@@ -15,6 +15,8 @@ from PIL import Image
 from tfattr.attribution.lrp import clear_cache, engine, relevance
 from tfattr.trunk.assemble import assemble
 
+pytestmark = pytest.mark.slow
+
 ROOMS = ("rgb2depth_plain", "rgb2mist", "colorization", "class_1000")
 REAL = {
     "mobilenets": ("mobilenet_v1_1.0_224", "mobilenet_v1_0.25_224", "mobilenet_v1_0.25_128"),
@@ -61,14 +63,12 @@ def parts(trunk):
     return trunk.graph_def, trunk.input, trunk.output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", REAL)
 def test_real_networks_go_through(family, real_trunk, real_photographs):
     for name in REAL[family]:
         goes_through(name, real_trunk(name), real_photographs)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ROOMS)
 def test_embedded_network_goes_through(name, rooms_trunk, photographs):
     goes_through(name, rooms_trunk(name), photographs)
@@ -114,7 +114,6 @@ def test_two_networks_of_one_architecture_share_an_analyzer(rooms_trunk, photogr
     assert len(engine._built) == 1
 
 
-@pytest.mark.slow
 def test_folded_resnet_50_against_the_authors_formula():
     size = (64, 64, 3)
     plain = assemble(*family_graph("resnet_v1_50", size[:2]), size, (-1.0, 1.0), "resnet_v1_50")
@@ -133,7 +132,6 @@ BUILDERS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILDERS)
 def test_builder_goes_through_with_its_batch_norm_unfolded(name):
     """The conversion folds batch norm itself: no trunk is needed, and no affine layer is left."""

@@ -223,6 +223,7 @@ def _fresh():
     clear_cache()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", PIECES)
 def test_rule_equals_its_dense_twin(piece):
     stages = net(piece)
@@ -235,6 +236,7 @@ def test_rule_equals_its_dense_twin(piece):
     np.testing.assert_allclose(on_graph, found, atol=1e-5 * np.abs(found).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["conv_stride", "residual", "relu6", "normaliser"])
 def test_energy_starts_from_the_squares(piece):
     stages = net(piece)

@@ -198,6 +198,7 @@ SHARES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared_among", SHARES)
 def test_attention_gives_the_values_all(shared_among):
     def net(held):

@@ -31,6 +31,7 @@ def hard_maps() -> np.ndarray:
     return maps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("channels", storage.CHANNELS)
 @pytest.mark.parametrize("dtype", storage.DTYPES)
@@ -48,6 +49,7 @@ def test_maps_are_those_of_the_host(channels, dtype, xla):
     assert (found.stored == expected.stored)[expected.finite].mean() > 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("shape", [(5,), (7, 4), (8, 8, 4), (9, 7, 3), (11, 5, 30), (2, 3, 4, 5)])
 @pytest.mark.parametrize("most", [16, 64, 100_000])

@@ -94,6 +94,7 @@ class TestPredictivity:
                     assert found[t, s] == pytest.approx(1 - errors.sum() / squares.sum(), abs=2e-5)
                     np.testing.assert_allclose(prepared.errors[t, s], errors, rtol=1e-3)
 
+    @pytest.mark.slow
     def test_a_draw_counts_its_images_as_often_as_they_were_drawn(self):
         prepared = predictivity(codes())
         rows = np.array([0, 0, 2, 3, 3, 3, 5, 6, 6, 8, 10])

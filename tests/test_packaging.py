@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tfattr import resources
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +19,7 @@ def test_a_clone_finds_its_folders():
     assert resources.probe_data() == ROOT / "probe_data"
 
 
+@pytest.mark.slow
 def test_the_built_package_brings_its_data(tmp_path):
     """``build_py`` lays out what a wheel holds; it is used from another directory, without the clone."""
     subprocess.run(

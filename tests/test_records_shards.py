@@ -220,6 +220,7 @@ def test_reading_inside_a_graph(tmp_path):
         assert [record.id for record in read_maps(tmp_path, IDS)] == IDS
 
 
+@pytest.mark.slow
 def test_reading_logs_nothing(tmp_path):
     write_run(tmp_path, random_maps())
     code = f"from tfattr.records import read_maps; print(sum(1 for _ in read_maps({str(tmp_path)!r})))"

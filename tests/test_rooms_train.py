@@ -106,6 +106,7 @@ def test_exported_encoder_gives_the_training_sessions_code(tmp_path, name):
     assert loaded.std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["autoencoder", "colorization", "class_places", "rgb2depth_plain"])
 def test_encoders_are_small_and_carry_taskonomys_names(name):
     item = ENTRIES[name]
@@ -201,6 +202,7 @@ def test_constant_predictors_against_numpy():
     assert scores["accuracy"] == 0.5
 
 
+@pytest.mark.slow
 def test_the_result_row_agrees_with_numpy(tmp_path):
     item = short("vanishing_point", steps=2)
     row = run(item, tmp_path)

@@ -34,6 +34,7 @@ def variables(arch: str, prefix: str, channels: int) -> dict[str, tuple[int, ...
         return {variable.op.name: tuple(variable.shape) for variable in tf.compat.v1.global_variables()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(ENTRIES))
 def test_every_encoder_is_the_one_of_the_plan(name):
     item = ENTRIES[name]

@@ -10,13 +10,14 @@ from found import some
 from PIL import Image
 from small_zoo import write_mixed_zoo
 
-from tfattr.attribution import AttributionSettings, attribute
+from tfattr.attribution import attribute
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.probe import read_photo
 from tfattr.records import RunManifest, map_directory, read_maps
 from tfattr.runs.analysis import analyse, compute_affinity
-from tfattr.runs.attribution import RecordSettings, attribute_zoo
+from tfattr.runs.attribution import attribute_zoo
 from tfattr.runs.probes import survey_probe
+from tfattr.runs.settings import RunSettings
 from tfattr.zoo.file import read_zoo
 
 MODELS = ("luma", "small", "byte")
@@ -46,8 +47,7 @@ def run(specs, probe, out, methods=METHODS, dtype="float32", **kwargs):
         specs,
         survey_probe(probe),
         out,
-        AttributionSettings(methods, **kwargs),
-        RecordSettings(dtype=dtype, images_per_shard=2),
+        RunSettings(methods=methods, dtype=dtype, images_per_shard=2, **kwargs),
         progress=False,
     )
 
@@ -56,7 +56,7 @@ def run(specs, probe, out, methods=METHODS, dtype="float32", **kwargs):
 def finished(specs, probe, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "out"
     run(specs, probe, out)
-    return out, analyse(out, authors_layout=True, progress=False)
+    return out, analyse(out, RunSettings(authors_layout=True), progress=False)
 
 
 def expected_affinity(trunks, probe, method, grid):
@@ -162,8 +162,7 @@ def test_other_settings_are_refused_with_the_difference_named(specs, probe, tmp_
             specs,
             survey_probe(probe, limit=2),
             out,
-            AttributionSettings(METHODS),
-            RecordSettings(dtype="float32", images_per_shard=2),
+            RunSettings(methods=METHODS, dtype="float32", images_per_shard=2),
             progress=False,
         )
     assert compute_affinity(out, progress=False).affinity.keys() == set(METHODS)

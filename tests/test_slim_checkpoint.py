@@ -12,6 +12,7 @@ from tfattr.trunk import Preprocessing, Trunk
 from tfattr.zoo import family
 
 tf1 = tf.compat.v1
+pytestmark = pytest.mark.slow
 NETS = {
     "mobilenet_v1_1.0_224": (1.0, 224),
     "mobilenet_v1_0.25_224": (0.25, 224),

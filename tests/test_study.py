@@ -12,18 +12,20 @@ from found import some
 from PIL import Image
 
 from tfattr.affinity import AffinityResult, ImageCosines
-from tfattr.attribution import AttributionSettings, attribute
+from tfattr.attribution import attribute
 from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.probe import read_photo
 from tfattr.records import RunManifest, read_maps, representation_directory
 from tfattr.records.stored import stored_representation
-from tfattr.runs.add_model import add_model, rank_sources
+from tfattr.runs.add_model import add_model
 from tfattr.runs.attribution import attribute_zoo
 from tfattr.runs.controls import probe_of, raw_pixels
 from tfattr.runs.cost import measured_transfer
 from tfattr.runs.probes import find_probe, survey_probe
 from tfattr.runs.representations import Representations
 from tfattr.runs.reproducing import reproduce, truth_of
+from tfattr.runs.run import Run
+from tfattr.runs.settings import RunSettings
 from tfattr.runs.study import open_study
 from tfattr.trunk.randomise import randomised
 from tfattr.zoo.file import find_model, open_zoo
@@ -50,7 +52,7 @@ def study(tmp_path_factory):
         out,
         probes=("rooms", "street"),
         targets=("sum", "energy"),
-        attribution=AttributionSettings(engine="deepexplain"),
+        engine="deepexplain",
         limit=IMAGES,
         grids=(8,),
         progress=False,
@@ -224,16 +226,17 @@ def test_shuffled_weights_keep_the_distribution_and_lose_the_function():
     assert other.provenance["graph_sha256"] != trunk.provenance["graph_sha256"]
 
 
+@pytest.mark.slow
 def test_a_newcomer_is_ranked_without_computing_the_others_again(tmp_path):
     zoo = open_zoo("rooms")
     run, survey = tmp_path / "run", survey_probe("rooms", limit=4)
-    settings = AttributionSettings(("grad_input",), target="energy")
+    settings = RunSettings(methods=["grad_input"], target="energy")
     source = {"zoo": "rooms", "probe": "rooms", "probe_root": None, "limit": 4}
     attribute_zoo(zoo.only(NAMES[:3]), survey, run, settings, progress=False, source=source)
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*.tfrecord")}
     add_model(run, find_model("rooms:autoencoder_b"), progress=False)
     assert all(path.stat().st_mtime_ns == time for path, time in some(before.items()))
-    ranked = rank_sources(run, "autoencoder_b", draws=50)
+    ranked = Run(run).rank("autoencoder_b", by="grad_input", draws=50)
     trunks = {name: zoo.only([name]).models[0].load() for name in (*NAMES[:3], "autoencoder_b")}
     rows = {}
     for name, trunk in trunks.items():
@@ -241,14 +244,15 @@ def test_a_newcomer_is_ranked_without_computing_the_others_again(tmp_path):
         maps = attribute(trunk, photos, "grad_input", target="energy").mean(axis=-1, dtype=np.float64)
         flat = maps.reshape(4, -1)
         rows[name] = flat / np.linalg.norm(flat, axis=1, keepdims=True)
-    for found in ranked:
-        expected = (rows[found.model] * rows["autoencoder_b"]).sum(axis=1).mean()
+    assert len(ranked) == 3
+    for found in ranked.itertuples():
+        expected = (rows[found.source] * rows["autoencoder_b"]).sum(axis=1).mean()
         assert found.affinity == pytest.approx(expected, abs=1e-3)
-        assert found.interval[0] <= found.affinity + 1e-6 <= found.interval[1] + 2e-6
-    assert [one.affinity for one in ranked] == sorted((one.affinity for one in ranked), reverse=True)
+        assert found.low <= found.affinity + 1e-6 <= found.high + 2e-6
+    assert list(ranked.affinity) == sorted(ranked.affinity, reverse=True)
     trunks["edge2d"].save(tmp_path / "saved")
     add_model(run, find_model(str(tmp_path / "saved")), progress=False)
-    assert rank_sources(run, "saved", draws=10)[0].model == "edge2d"
+    assert Run(run).rank("saved", by="grad_input", draws=10).source[0] == "edge2d"
     assert tuple(RunManifest.load(run).models) == (*NAMES[:3], "autoencoder_b", "saved")
 
 
@@ -264,8 +268,8 @@ def test_bad_questions_are_one_sentence(study, tmp_path):
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(RecordsError, match="cannot be read"):
         open_study(tmp_path)
-    with pytest.raises(SettingsError, match="no method 'nothing'"):
-        rank_sources(found.path / "rooms", "autoencoder", "nothing")
+    with pytest.raises(SettingsError, match="no measure 'nothing'"):
+        Run(found.path / "rooms").rank("autoencoder", "nothing")
     single = open_study(found.path / "street")
     assert single.single
     assert single.main.probe == "street"
@@ -285,7 +289,7 @@ def test_probe_of_a_run_must_be_the_same(tmp_path):
         open_zoo("rooms").only(["edge2d"]),
         survey_probe(photos),
         run,
-        AttributionSettings(("saliency",)),
+        RunSettings(methods=["saliency"]),
         progress=False,
         source={"probe": str(photos)},
     )

@@ -257,6 +257,7 @@ def test_statistics_of_the_batch_make_a_trunk_that_takes_images_singly(tmp_path)
     assert close(trunk(images()), np.stack(expected))
 
 
+@pytest.mark.slow
 def test_real_networks_load(real_trunk, real_zoo):
     for name in some(real_zoo):
         trunk = real_trunk(name)
@@ -265,6 +266,7 @@ def test_real_networks_load(real_trunk, real_zoo):
         assert np.isfinite(trunk(batch.astype(np.float32)).numpy()).all()
 
 
+@pytest.mark.slow
 def test_real_trunk_equals_a_session_on_the_frozen_graph(real_trunk, real_zoo):
     for name in ("mobilenet_v1_0.25_128", "pose", "hed_document"):
         trunk, spec = real_trunk(name), real_zoo[name]

@@ -214,9 +214,9 @@ def test_not_even_one_image_fits(folder, tmp_path, monkeypatch):
 
 
 def test_progress_counts_each_image_once(folder, tmp_path, monkeypatch):
-    from tfattr.attribution import AttributionSettings
-    from tfattr.runs.attribution import RecordSettings
-    from tfattr.runs.shard import Plan, compute_shards
+    from tfattr.runs.plan import Plan
+    from tfattr.runs.settings import RunSettings
+    from tfattr.runs.shard import compute_shards
     from tfattr.zoo.file import open_zoo
 
     compute, failures = tfattr.runs.shard.attributions_for_storage, iter([True, False, True])
@@ -231,8 +231,7 @@ def test_progress_counts_each_image_once(folder, tmp_path, monkeypatch):
     plan = Plan(
         tmp_path,
         tuple(image.id for image in images),
-        AttributionSettings(METHODS),
-        RecordSettings(images_per_shard=4),
+        RunSettings(methods=METHODS, images_per_shard=4),
     )
     trunk, told = next(iter(open_zoo(folder / "zoo.toml"))).load(), []
     with Feed(images) as feed:

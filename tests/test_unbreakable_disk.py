@@ -92,6 +92,7 @@ def one_sentence(status, err, *parts):
         assert part in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kibibytes", [4, 180, 300, 380])
 def test_a_full_disk(folder, undisturbed, tmp_path, capsys, kibibytes):
     """At its first file, at the previews (about 300 KiB of noise), at a shard of each model."""
@@ -108,6 +109,7 @@ def test_a_full_disk(folder, undisturbed, tmp_path, capsys, kibibytes):
         assert all(whole[name.relative_to("out")] == content for name, content in some(kept.items()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1500, 5000, 9000])
 def test_a_disk_that_refuses_at_a_size(folder, undisturbed, tmp_path, length):
     """Without a mount: run.json has 3.4 KB, a shard of maps 5.6 KB, of representations 9.9 KB."""

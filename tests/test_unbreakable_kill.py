@@ -75,6 +75,7 @@ def test_killed_twice_and_continued(folder, undisturbed, tmp_path):
             assert all(found[key].tobytes() == wanted[key].tobytes() for key in wanted.files)
 
 
+@pytest.mark.slow
 def test_a_rerun_with_nothing_missing_loads_no_model_and_writes_no_shard(folder, tmp_path, monkeypatch):
     out = tmp_path / "out"
     loaded = []

@@ -108,6 +108,7 @@ def test_maps(made, out, kind):
     np.testing.assert_array_equal(streamed(out).total, streamed(made / "run").total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["flipped", "cut", "missing", "weights", "pixels", "method", "model"])
 def test_representations(made, out, kind):
     path = damage(made, out, "representations/two", kind)
@@ -118,6 +119,7 @@ def test_representations(made, out, kind):
     assert Representations(out)["two"].shape == (10, 12, 12, 4)
 
 
+@pytest.mark.slow
 def test_only_the_damaged_shard_is_computed_again(made, out, caplog):
     keep_times(out / "attributions/one/saliency" / SHARD, flip)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*.tfrecord")}
@@ -180,6 +182,7 @@ def test_marks_say_what_a_record_is_of(made):
         manifest.record_key("three")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cut", "gone", "rubbish"])
 def test_a_lost_manifest(made, out, loss):
     path = out / "run.json"
@@ -214,6 +217,7 @@ def test_other_settings_are_not_repaired_away(made, out):
     np.testing.assert_array_equal(streamed(out).total, streamed(made / "run").total)
 
 
+@pytest.mark.slow
 def test_derived_files(made, out):
     affinities(out)
     for name, load in [

@@ -66,6 +66,7 @@ def test_in_the_middle_of_a_shard(folder, tmp_path, monkeypatch, capsys, number,
     assert (out / "figures/tree_saliency.png").exists()
 
 
+@pytest.mark.slow
 def test_a_real_process(folder, tmp_path):
     """From outside, while TensorFlow is imported or later: whenever it comes."""
     out = tmp_path / "out"

@@ -33,6 +33,7 @@ def run(*arguments: object) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_the_recipe_makes_what_verify_compares(checkpoint: str, tmp_path: Path, monkeypatch, capsys) -> None:
     asked = ("verify", NAME, "--against", tmp_path, "--checkpoint", checkpoint)
     assert run(*asked) == 0

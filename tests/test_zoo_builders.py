@@ -26,6 +26,7 @@ def graph_shapes(name: str, size: tuple[int, int, int], **options: object) -> di
         return {variable.op.name: variable.shape.as_list() for variable in tf.compat.v1.global_variables()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "classes", "shapes"),
     [
@@ -58,6 +59,7 @@ def test_published_totals_of_whole_nets() -> None:
     assert totals({**expected.inpainting(), **expected.inpainting_rest()}) == (84, 3_601_542)
 
 
+@pytest.mark.slow
 def test_prn_against_the_real_index(shared: Path) -> None:
     """Every variable of the builder is in the released file with that shape, and has Adam slots there."""
     prefix = shared / "real/weights/prnet_index_only/256_256_resfcn256_weight"
@@ -98,6 +100,7 @@ def test_inpainting_masks(tmp_path: Path) -> None:
             make_mask(wrong, 16, 24)
 
 
+@pytest.mark.slow
 def test_inpainting_looks_at_the_mask(tmp_path: Path) -> None:
     """With a hole the hidden pixels have no gradient; without one every pixel has."""
     prefix = fake.write(tmp_path / "snap-0", fake.values(expected.inpainting()))

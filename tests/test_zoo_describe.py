@@ -58,8 +58,8 @@ def test_a_dry_run_lists_addresses_sizes_and_targets(
     assert all(url in text for url in urls)
     for item in some(entries("merged")):
         assert f"{tmp_path}/models/{item.id}" in text
-        for download in some(item.downloads):
-            assert f"-> {download.file}, {download.sha256 and 'sha256 ' or download.md5 and 'md5 '}" in text
+    for download in some(one for item in entries("merged") for one in item.downloads):
+        assert f"-> {download.file}, {download.sha256 and 'sha256 ' or download.md5 and 'md5 '}" in text
     assert "fcrn: 472.6 MB, to" in text
     assert "taskonomy/curvature: at least 94.8 MB unpacked, to" in text  # 23,708,640 numbers of 4 bytes
     assert "37 of 38 models to fetch, at least 4." in text

@@ -53,3 +53,7 @@ class MissingExtraError(TfattrError):
 
 class MissingDataError(TfattrError):
     """Weights or photographs that a study needs are not on this machine."""
+
+
+class WorkersError(TfattrError):
+    """Processes that computed a run were lost, or their engine refuses."""

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from errno import EIO
 from pathlib import Path
@@ -21,6 +21,7 @@ else:
     import tomli as tomllib
 
 __all__ = [
+    "aligned",
     "atomic_write",
     "plain",
     "read_json",
@@ -119,3 +120,9 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)
+
+
+def aligned(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
+    """A table's rows as lines of text, columns side by side."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return [gap.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

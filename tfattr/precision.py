@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -53,6 +55,24 @@ def float32_only(tf32: bool | None = None) -> Iterator[None]:
 def accelerated() -> bool:
     """Whether TensorFlow computes on a GPU here."""
     return bool(tf.config.list_logical_devices("GPU"))
+
+
+@functools.cache
+def grow_memory() -> None:
+    """Lets TensorFlow take a GPU's memory as it needs it instead of all; for processes that are ours alone."""
+    try:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:  # the GPU is in use already
+        logging.getLogger("tfattr").info("memory growth could not be switched on")
+
+
+def leave_gpus() -> None:
+    """Keeps this process off the GPUs, for those that compute."""
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        logging.getLogger("tfattr").info("the GPUs are in use by this process already")
 
 
 def describe_device(tf32: bool = False) -> dict[str, Any]:

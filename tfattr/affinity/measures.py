@@ -14,10 +14,15 @@ from scipy.stats import rankdata
 
 from tfattr.errors import SettingsError
 
+try:
+    import numkong
+except ImportError:  # no wheel for Python 3.9
+    numkong = None
+
 DEFAULT_MEASURE = "cosine"
 PART_MEASURES = ("subspace", "explained")  # of runs with the target channels, where none is named
 CUTOFF = 1e-3  # singular values below this part of the largest count as 0: float16 maps hold no more
-_BLOCK = 8192  # columns per float32 matrix product; the products' sums are float64
+_BLOCK = 4096  # columns per product, summed in float32; the sum of the products is float64
 _SIGN_AND_REST = np.int32(-0x70000001)  # clears the copies of the sign that the shift leaves below it
 
 
@@ -57,13 +62,7 @@ class Cosine:
         return maps[0] if maps.dtype == np.float16 else maps[0] / np.abs(maps[0]).max()
 
     def compare(self, contributions: Sequence[np.ndarray]) -> np.ndarray:
-        rows = np.stack(contributions)
-        # All rows at once: few long operations, so that the thread which reads is not kept waiting.
-        single = _widened(rows) if rows.dtype == np.float16 else rows
-        gram = np.zeros((len(rows), len(rows)))
-        for start in range(0, single.shape[1], _BLOCK):
-            part = single[:, start : start + _BLOCK]
-            gram += part @ part.T
+        gram = _gram(_one_array(contributions))
         norm = np.sqrt(np.diagonal(gram))
         return np.clip(gram / np.outer(norm, norm), -1.0, 1.0)
 
@@ -185,7 +184,7 @@ def choose_entry(entries: Sequence[str], method: str, measure: str | None = None
         raise SettingsError(
             f"no method {method!r} by the measure {measure} in this run; there are {', '.join(entries)}"
             if measure
-            else f"no method {method!r} in this run; expected one of {', '.join(entries)}"
+            else f"no method {method!r}; expected one of {', '.join(entries)}"
         )
     return near[0]
 
@@ -201,6 +200,36 @@ def split_entry(entry: str) -> tuple[str, str]:
         if entry.endswith(f"_{name}"):
             return entry[: -len(name) - 1], name
     return entry, DEFAULT_MEASURE
+
+
+def _gram(rows: np.ndarray) -> np.ndarray:
+    """Products of every two rows, float64 ``[M, M]``, of float16 or float32 ``[M, P]``.
+
+    By blocks of all rows: they stay in the cache, and few long operations do not keep the thread that reads waiting.
+    """
+    half, gram = rows.dtype == np.float16, np.zeros((len(rows), len(rows)))
+    for start in range(0, rows.shape[1], _BLOCK):
+        part = rows[:, start : start + _BLOCK]
+        if half and numkong is not None:  # widens as it multiplies: half the time
+            gram += np.triu(numkong.dots_symmetric(part))
+        else:
+            single = _widened(part) if half else part
+            gram += np.triu(single @ single.T)
+    return gram + np.triu(gram, 1).T
+
+
+def _one_array(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """``[M, P]`` of M rows; not copied where they are, in order, the whole of one array."""
+    base = rows[0].base
+    if base is not None and base.size == sum(row.size for row in rows):
+        whole = base.reshape(len(rows), -1)
+        if all(_place(row) == _place(line) for row, line in zip(rows, whole)):
+            return whole
+    return np.stack(rows)
+
+
+def _place(row: np.ndarray) -> tuple:
+    return row.__array_interface__["data"][0], row.dtype, row.shape, row.strides
 
 
 def _centred(values: np.ndarray) -> np.ndarray | None:

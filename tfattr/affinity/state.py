@@ -128,8 +128,8 @@ class AffinityState:
                 f"image {image} has {len(maps)} maps, expected one for each of {len(self.models)}"
             )
         contributions, usable, dropped = [], [], []
-        for position, rows in enumerate(self._rows(maps, image)):
-            peak = _peak(rows)
+        stacks = self._rows(maps, image)
+        for position, (rows, peak) in enumerate(zip(stacks, _peaks(stacks))):
             contribution = self.measure.contribution(rows) if np.isfinite(peak) and peak > 0 else None
             if contribution is None:
                 reason = "zero" if peak == 0 else "constant" if np.isfinite(peak) else "not finite"
@@ -222,8 +222,10 @@ class AffinityState:
             affinity = self.total / (self.counts * _UNIT)
         return affinity, self.counts.copy()
 
-    def _rows(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> list[np.ndarray]:
+    def _rows(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> Sequence[np.ndarray]:
         """Each model's maps on the grid, ``[K, P]``: as they are stored, or float32."""
+        if isinstance(maps, np.ndarray) and maps.ndim == 4 and maps.shape[1:] == (*(self.grid or ()), 1):
+            return maps.reshape(len(maps), 1, -1)
         if isinstance(maps, np.ndarray) and maps.ndim == 2:
             if self.grid and maps.shape[1] != self.grid[0] * self.grid[1]:
                 raise SettingsError(
@@ -265,9 +267,12 @@ def _stack(array: np.ndarray, parts: bool) -> np.ndarray:
     return channel_mean(array)[None, ..., 0]
 
 
-def _peak(rows: np.ndarray) -> float:
-    """The largest absolute value, NaN or inf if a value is not finite."""
-    if rows.dtype != np.float16:
-        return float(np.maximum(rows.max(), -rows.min()))
-    # Halves without their sign order as whole numbers do, an inf or NaN above all: many times faster.
-    return float((rows.view(np.uint16) & _HALF_MAGNITUDE).max().view(np.float16))
+def _peaks(stacks: Sequence[np.ndarray]) -> list[float]:
+    """Each stack's largest absolute value, NaN or inf if a value is not finite."""
+    if isinstance(stacks, np.ndarray) and stacks.dtype == np.float16:
+        # Halves without their sign order as whole numbers do, an inf or NaN above all: many times faster.
+        magnitudes = (stacks.view(np.uint16) & _HALF_MAGNITUDE).max(axis=(1, 2))
+        return magnitudes.view(np.float16).tolist()
+    if not isinstance(stacks, np.ndarray):
+        return [_peaks(stack[None])[0] for stack in stacks]
+    return np.maximum(stacks.max(axis=(1, 2)), -stacks.min(axis=(1, 2))).tolist()

@@ -6,10 +6,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tfattr.affinity.measures import DEFAULT_MEASURE, Measure
@@ -43,8 +43,7 @@ def affinity_from_records(
         measure: how maps compare: a registered measure's name, or a measure.
 
     Returns:
-        The state; the maps of four images, of all models, are all that is in memory at a time, besides
-        TensorFlow's read buffers: at most 16 MiB, or the shard if smaller, for each model.
+        The state; the maps of four images, of all models, are all that is in memory at a time.
 
     Raises:
         RecordsError: missing or damaged shards, shards of another run, or models whose records are of
@@ -79,13 +78,16 @@ def fill_states(
     if wrong:
         raise SettingsError(f"there is no shard {wrong[0]}; the maps are in {counts[first]} shards")
     record_keys = {model: expected_record_key(directory) for model, directory in directories.items()}
+    spare: list[np.ndarray] = []
     images = (
         each
         for shard in chosen
-        for each in _lockstep({model: paths[shard] for model, paths in files.items()}, ids, record_keys)
+        for each in _lockstep(
+            {model: paths[shard] for model, paths in files.items()}, ids, record_keys, spare
+        )
     )
     seen = 0
-    for _ in _compared(states, images):
+    for _ in _compared(states, images, spare):
         seen += 1
         if progress is not None:
             progress(1)
@@ -95,60 +97,95 @@ def fill_states(
         )
 
 
-def _compared(states: Sequence[AffinityState], images: Iterator[tuple[str, list]]) -> Iterator[str]:
+def _compared(
+    states: Sequence[AffinityState], images: Iterator[tuple[str, np.ndarray | list]], spare: list[np.ndarray]
+) -> Iterator[str]:
     """Adds every image to every state, in order; yields its id. This thread reads while two others compare."""
-    with ExitStack() as stack:
-        # Threads of the matrix products beside ours would only get in their way.
-        stack.enter_context(threadpool_limits(1, "blas"))
+    waiting: deque[tuple[np.ndarray | list, str, list[Future]]] = deque()
+
+    def added() -> str:
+        maps, image, futures = waiting.popleft()
+        for state, future in zip(states, futures):
+            state.add(future.result())
+        if isinstance(maps, np.ndarray):
+            spare.append(maps)
+        return image
+
+    # Threads of the matrix products beside ours would only get in their way.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(_COMPARING) as pool:
         for image, maps in islice(images, 1):  # it settles the grid
             for state in states:
                 state.update(maps, image)
             yield image
-        pool = stack.enter_context(ThreadPoolExecutor(_COMPARING))
-        waiting: deque[tuple[str, list[Future]]] = deque()
         for image, maps in images:
-            waiting.append((image, [pool.submit(state.compare, maps, image) for state in states]))
+            waiting.append((maps, image, [pool.submit(state.compare, maps, image) for state in states]))
             if len(waiting) > _COMPARING:
-                yield _added(states, *waiting.popleft())
+                yield added()
         while waiting:
-            yield _added(states, *waiting.popleft())
-
-
-def _added(states: Sequence[AffinityState], image: str, futures: Sequence[Future]) -> str:
-    for state, future in zip(states, futures):
-        state.add(future.result())
-    return image
+            yield added()
 
 
 def _lockstep(
-    shards: Mapping[str, Path], ids: Sequence[str] | None, record_keys: Mapping[str, str | None]
-) -> Iterator[tuple[str, list]]:
+    shards: Mapping[str, Path],
+    ids: Sequence[str] | None,
+    record_keys: Mapping[str, str | None],
+    spare: list[np.ndarray],
+) -> Iterator[tuple[str, np.ndarray | list]]:
     """Yields (image id, stored maps), one map from each shard; the shards must be of the same images.
 
     The stored maps are taken without their scales: no measure depends on them.
     """
-    from tfattr.records import read_shard  # needs TensorFlow
+    from tfattr.records import MapRecord, read_shard  # need TensorFlow
 
-    paths = list(shards.values())
-    for records in zip_longest(
-        *(read_shard(path, record_key=record_keys[model]) for model, path in shards.items())
-    ):
-        for path, record in zip(paths, records):
-            if record is None:
-                raise RecordsError(
-                    f"{path}: ends before the same shard of the other models; run the same `tfattr run` again "
-                    "with --repair, it computes such shards anew"
-                )
-            expected, whose = records[0], paths[0]
-            if (record.id, record.index) != (expected.id, expected.index):
-                raise RecordsError(
-                    f"{path}: found image {record.id} (number {record.index}) where {whose} has {expected.id} "
-                    f"(number {expected.index}); compute the maps of all models in one run"
-                )
-            if ids is not None and (record.index >= len(ids) or ids[record.index] != record.id):
-                wanted = ids[record.index] if record.index < len(ids) else f"at most {len(ids)} images"
-                raise RecordsError(
-                    f"{path}: found image {record.id} as number {record.index}, expected {wanted} "
-                    f"in shard {parse_shard_name(path.name)[0]}; these maps belong to another run"
-                )
-        yield records[0].id, [record.stored for record in records]
+    readers = [(path, read_shard(path, record_key=record_keys[model])) for model, path in shards.items()]
+    (first, leading), *others = readers
+    for leader in leading:
+        if ids is not None and (leader.index >= len(ids) or ids[leader.index] != leader.id):
+            wanted = ids[leader.index] if leader.index < len(ids) else f"at most {len(ids)} images"
+            raise RecordsError(
+                f"{first}: found image {leader.id} as number {leader.index}, expected {wanted} "
+                f"in shard {parse_shard_name(first.name)[0]}; these maps belong to another run"
+            )
+
+        def maps(leader: MapRecord = leader) -> Iterator[np.ndarray]:
+            yield leader.stored
+            for path, reader in others:
+                record = next(reader, None)
+                if record is None:
+                    raise _too_short(path)
+                if (record.id, record.index) != (leader.id, leader.index):
+                    raise RecordsError(
+                        f"{path}: found image {record.id} (number {record.index}) where {first} has {leader.id} "
+                        f"(number {leader.index}); compute the maps of all models in one run"
+                    )
+                yield record.stored
+
+        yield leader.id, _gathered(maps(), len(readers), spare)
+    if any(next(reader, None) is not None for _, reader in others):
+        raise _too_short(first)
+
+
+def _gathered(
+    maps: Iterator[np.ndarray], count: int, spare: list[np.ndarray]
+) -> np.ndarray | list[np.ndarray]:
+    """Maps of one shape as one array, a spare one where it fits; others as a list.
+
+    Each map is copied while the cache holds it and let go at once: fresh memory costs more than the reading.
+    """
+    one = next(maps)
+    whole = spare.pop() if spare else np.empty((count, *one.shape), one.dtype)
+    if (one.shape, one.dtype) != (whole.shape[1:], whole.dtype):
+        whole = np.empty((count, *one.shape), one.dtype)
+    whole[0] = one
+    for position, one in enumerate(maps, 1):
+        if (one.shape, one.dtype) != (whole.shape[1:], whole.dtype):
+            return [*whole[:position], one, *maps]
+        whole[position] = one
+    return whole
+
+
+def _too_short(path: Path) -> RecordsError:
+    return RecordsError(
+        f"{path}: ends before the same shard of the other models; run the same `tfattr run` again with --repair, "
+        "it computes such shards anew"
+    )

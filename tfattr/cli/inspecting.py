@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tfattr.cli import options
+from tfattr.io import aligned
 
 _MOST = 40
 
@@ -12,7 +13,7 @@ _MOST = 40
 @click.command()
 @click.argument("file", type=click.Path())
 @options.debug
-@options.trust
+@options.settings("trust")
 @click.option("--all", "everything", is_flag=True, help="List everything, not the last 40 layers.")
 def inspect(file: str, everything: bool, trust: bool, debug: bool) -> None:
     """List a model file's inputs, candidate layers, operations, shapes: what --input and --output can name."""
@@ -51,12 +52,8 @@ def _table(title: str, rows: list | tuple, everything: bool) -> None:
     shown = rows if everything else rows[-_MOST:]
     left = len(rows) - len(shown)
     click.echo(f"\n{title} ({len(rows)}{f', the last {len(shown)}; --all lists all' if left else ''}):")
-    widths = [max(len(row[column]) for row in shown) for column in range(len(shown[0]))]
-    for row in shown:
-        click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    for line in aligned(shown):
+        click.echo(f"  {line}")
 
 
-COMMANDS = (
-    inspect,
-    doctor,
-)
+COMMANDS = (inspect, doctor)

@@ -104,7 +104,7 @@ class _OnStderr(logging.Handler):
     """What tfattr logs, a line each, above the progress bars."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from tqdm.auto import tqdm
+        from tqdm import tqdm
 
         tqdm.write(f"tfattr: {record.getMessage()}", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""``tfattr affinity``, ``tree``, ``rank``: from a run's maps to its results."""
+"""``tfattr affinity``, ``tree``, ``rank``, ``evaluate``, ``report``: from a run's maps to its results."""
 
 from __future__ import annotations
 
@@ -8,38 +8,29 @@ from typing import Any
 import click
 
 from tfattr.cli import options
-
-_RUN = click.argument("run", type=click.Path())
-_METHOD = click.option("--method", default="grad_input", show_default=True, help="Attribution method.")
+from tfattr.cli.running import own_process, say
 
 
 @click.command()
-@_RUN
-@click.option("--methods", callback=options.names, help="Methods, with commas; default: all in the run.")
-@click.option("--models", callback=options.names, help="Only these models, with commas.")
-@options.grid
-@options.measures
-@options.linkage
-@click.option(
-    "--authors-layout", is_flag=True, help="Also write affinity.npy and affinity.mat as the authors do."
-)
+@options.run
+@options.settings("methods", "models", "grid", "measures", "linkage", "authors_layout", of_run=True)
 @options.quiet
 @options.debug
-def affinity(run: str, authors_layout: bool, quiet: bool, debug: bool, **settings: Any) -> None:
+def affinity(run: str, quiet: bool, debug: bool, **given: Any) -> None:
     """Affinity matrices, trees and pictures from the maps of RUN."""
-    from tfattr.records import RunManifest
     from tfattr.runs.analysis import analyse
-    from tfattr.runs.summary import summary
+    from tfattr.runs.run import Run
+    from tfattr.runs.settings import RunSettings
 
-    result = analyse(run, authors_layout=authors_layout, progress=not quiet, **settings)
-    click.echo(summary(run, RunManifest.load(run), result))
+    analyse(run, RunSettings(**given), progress=not quiet)
+    click.echo(Run(run).summary())
 
 
 @click.command()
-@_RUN
-@_METHOD
+@options.run
+@options.method
 @options.measure
-@options.linkage
+@options.settings("linkage")
 @click.option("--newick", is_flag=True, help="Print the tree in Newick format.")
 @click.option(
     "--clusters",
@@ -49,22 +40,18 @@ def affinity(run: str, authors_layout: bool, quiet: bool, debug: bool, **setting
 )
 @options.debug
 def tree(
-    run: str,
-    method: str,
-    measure: str | None,
-    linkage: str,
-    newick: bool,
-    clusters: int | None,
-    debug: bool,
+    run: str, method: str, measure: str | None, linkage: str, newick: bool, clusters: int | None, debug: bool
 ) -> None:
     """The similarity tree of RUN's models: groups from the leaves up.
 
     Of a measure that is not symmetric it is grown from the mean of both directions.
     """
-    from tfattr.runs.analysis import tree_of
+    from tfattr.runs.run import open_run
 
-    result, entry = _entry(run, method, measure)
-    grown, without = tree_of(result, entry, linkage)
+    opened = open_run(run)
+    entry = opened.entry(method, measure)
+    grown = opened.tree(entry, linkage)
+    without = [model for model in opened.models if model not in grown.labels]
     if without:
         click.echo(f"tfattr: without {', '.join(without)}: no maps of them to compare.", err=True)
     if newick:
@@ -83,8 +70,8 @@ def tree(
 
 
 @click.command()
-@_RUN
-@click.argument("target", required=False)
+@options.run
+@click.argument("target_model", metavar="[TARGET]", required=False)
 @click.option(
     "--by",
     default="recommended",
@@ -95,13 +82,21 @@ def tree(
 @click.option(
     "--query",
     metavar="MODEL",
-    help="Add this model to the run and rank the others for it: a saved trunk's folder, ZOO:NAME, or an original.",
+    help="Add this model to the run (`tfattr add`) and rank the others for it; the options below are for it.",
 )
-@options.trust
+@options.settings(of_run=True)
 @options.quiet
 @options.debug
+@click.pass_context
 def rank(
-    run: str, target: str | None, by: str, query: str | None, trust: bool, quiet: bool, debug: bool
+    context: click.Context,
+    run: str,
+    target_model: str | None,
+    by: str,
+    query: str | None,
+    quiet: bool,
+    debug: bool,
+    **_: Any,
 ) -> None:
     """The models of RUN as sources for the model TARGET, best first, by several measures side by side.
 
@@ -110,42 +105,27 @@ def rank(
     """
     from tfattr.evaluation import RECOMMENDED
     from tfattr.evaluation.sources import ranking_text
-    from tfattr.runs.add_model import add_model
     from tfattr.runs.ranking import rank_run
+    from tfattr.runs.run import Run
+    from tfattr.zoo.file import find_model
 
-    if (target is None) == (query is None):
+    given = options.given(context)
+    if (target_model is None) == (query is None):
         raise click.UsageError("give either TARGET, a model of the run, or --query MODEL.")
+    if query is None and given:
+        raise click.UsageError(f"{', '.join(given)}: for the maps of a new model, with --query MODEL.")
     if query is not None:
-        from tfattr.zoo.file import find_model
-
-        spec = find_model(query)
-        add_model(run, spec.trusted() if trust else spec, progress=not quiet)
-        target = spec.name
+        own_process(given)
+        spec = find_model(query, given.get("feeding", "square"))
+        Run(run).add(spec, progress=not quiet, **given)
+        target_model = spec.name
     ranked = rank_run(run, measures=() if by == RECOMMENDED else (by,))
-    click.echo(ranking_text(ranked, target, by))
-
-
-def _entry(run: str, method: str, measure: str | None) -> tuple[Any, str]:
-    from tfattr.affinity import AffinityResult
-    from tfattr.affinity.measures import choose_entry
-    from tfattr.errors import SettingsError
-
-    path = Path(run) / "affinity.npz"
-    result = AffinityResult.load(path)
-    try:
-        return result, choose_entry(result.methods, method, measure)
-    except SettingsError as error:
-        raise SettingsError(f"{path}: {error}.") from error
-
-
-_TRUTH = click.option(
-    "--truth", help="CSV with target, source, affinity; or rooms, taskonomy. Default: that of the run's zoo."
-)
+    click.echo(ranking_text(ranked, target_model, by))
 
 
 @click.command()
-@_RUN
-@_TRUTH
+@options.run
+@options.truth
 @click.option(
     "--baselines/--no-baselines",
     default=True,
@@ -180,8 +160,8 @@ def evaluate(
 
     RUN may also be an affinity.npy or affinity.mat in the authors' layout [3, 20, 20].
     """
-    from tfattr.runs.evaluating import evaluate_authors, evaluate_run
-    from tfattr.runs.reproducing import truth_of
+    from tfattr.runs.evaluating import evaluate_authors
+    from tfattr.runs.run import Run
     from tfattr.runs.study import open_study
 
     if Path(run).suffix in (".npy", ".mat"):
@@ -189,33 +169,23 @@ def evaluate(
         return
     study = open_study(run)
     folder = study.folder(study.main)
-    found = evaluate_run(folder, truth_of(study, truth), baselines, draws, progress=not quiet, k=k)
+    found = Run(folder).evaluate(truth, baselines, draws, k, progress=not quiet)
     found.save(folder, f"{study.zoo} zoo against measured transfer")
     click.echo(found.table())
     click.echo(f"\nwritten: {folder}/evaluation.json, evaluation.csv, figures/precision_recall.png")
 
 
 @click.command()
-@_RUN
-@_TRUTH
+@options.run
+@options.truth
 @click.option("--out", type=click.Path(), help="The file; default RUN/report.html.")
 @options.quiet
 @options.debug
 def report(run: str, truth: str | None, out: str | None, quiet: bool, debug: bool) -> None:
     """One HTML file of RUN (or of a study): matrix, tree, rankings, claims, maps, costs, provenance."""
-    from tfattr.errors import SettingsError
-    from tfattr.report import build
-    from tfattr.runs.reproducing import summarise, truth_of
-    from tfattr.runs.study import open_study
+    from tfattr.runs.reproducing import report as make
 
-    study = open_study(run)
-    try:
-        truth = truth_of(study, truth)
-    except SettingsError:
-        truth = None  # a zoo without measured transfer has a report all the same
-    say = (lambda _: None) if quiet else (lambda text: click.echo(text, err=True))
-    summarise(study, truth, progress=not quiet, tell=say)
-    click.echo(f"report: {build(study.path, Path(out) if out else None)}")
+    click.echo(f"report: {make(run, truth, out, progress=not quiet, tell=say(quiet))}")
 
 
 COMMANDS = (affinity, tree, rank, evaluate, report)

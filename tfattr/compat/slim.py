@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -53,5 +54,8 @@ for _module, _name, _value in (("ops", "Tensor", tf.Tensor), ("control_flow_ops"
     _utils = importlib.import_module("tf_slim.layers.utils")
     if not hasattr(getattr(_utils, _module), _name):
         setattr(_utils, _module, _Completed(getattr(_utils, _module), **{_name: _value}))
+
+# Said at each of slim's layers, of a call that TF-Slim makes and no user can change.
+warnings.filterwarnings("ignore", message="`layer.apply` is deprecated", category=UserWarning)
 
 __all__ = ["slim"]

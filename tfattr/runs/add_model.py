@@ -3,111 +3,77 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from tfattr.affinity import AffinityResult, ImageCosines, rank
-from tfattr.affinity.measures import choose_entry, split_entry
-from tfattr.attribution import AttributionSettings
-from tfattr.attribution.settings import default_engine
-from tfattr.evaluation import interval, resamples
+from tfattr.affinity import AffinityResult, ImageCosines
+from tfattr.affinity.measures import split_entry
+from tfattr.errors import SettingsError
 from tfattr.records import RunManifest
-from tfattr.runs.analysis import AFFINITY_NAME, IMAGES_NAME, affinity_states, methods_of
-from tfattr.runs.attribution import RecordSettings, attribute_zoo
+from tfattr.runs.analysis import AFFINITY_NAME, IMAGES_NAME, analyse, methods_of
+from tfattr.runs.attribution import attribute_zoo
 from tfattr.runs.controls import probe_of
+from tfattr.runs.engine import open_engine
+from tfattr.runs.settings import RunSettings
 from tfattr.zoo.spec import ModelSpec
 
 
-@dataclass(frozen=True)
-class Source:
-    """A candidate source: its affinity with the target, and the 95 % bootstrap interval over probe images."""
+def add_model(
+    run: str | os.PathLike[str], spec: ModelSpec, progress: bool = True, **changes: Any
+) -> RunManifest:
+    """Add one model to a finished run under the run's own settings, and bring affinities and trees up to date.
 
-    model: str
-    affinity: float
-    interval: tuple[float, float]
-
-
-def add_model(run: str | os.PathLike[str], spec: ModelSpec, progress: bool = True) -> RunManifest:
-    """Add one model to a finished run under the run's own settings, and bring its affinities up to date.
-
-    The maps of the other models are not computed again, only read; trees and pictures are left as they are
+    The maps of the other models are not computed again, only read; pictures are left as they are
     (``tfattr affinity RUN`` draws them anew).
-
-    Raises:
-        ProbeError: the run's probe images are not where they were.
-        SettingsError: the run has another model of this name.
-    """
-    run = Path(run)
-    manifest = RunManifest.load(run)
-    settings = manifest.settings
-    models = list(manifest.models)
-    methods = methods_of(run, models)
-    manifest = attribute_zoo(
-        [spec],
-        probe_of(run),
-        run,
-        AttributionSettings(
-            methods,
-            # The default's own choice: a graph that iNNvestigate does not take is given to the engine native.
-            engine=None if settings["engine"] == default_engine() else settings["engine"],
-            target=settings["target"],
-            epsilon=settings["epsilon"],
-            options=settings["options"],
-        ),
-        RecordSettings(settings["channels"], settings["dtype"], settings["images_per_shard"]),
-        progress=progress,
-    )
-    if spec.name not in _judged(run):
-        known = AffinityResult.load(run / AFFINITY_NAME) if (run / AFFINITY_NAME).exists() else None
-        order = [*(known.models if known else models)]
-        order += [] if spec.name in order else [spec.name]
-        grid = known.grids[known.methods[0]] if known else None
-        before = [split_entry(entry)[0] for entry in known.methods] if known else methods
-        ordered = [method for method in dict.fromkeys(before) if method in methods]
-        measures = list(dict.fromkeys(map(known.measure, known.methods))) if known else None
-        states = affinity_states(run, order, ordered, grid, progress, keep_images=True, measures=measures)
-        AffinityResult.from_states(states).save(run / AFFINITY_NAME)
-        ImageCosines.from_states(states, manifest.ids).save(run / IMAGES_NAME)
-    return manifest
-
-
-def rank_sources(
-    run: str | os.PathLike[str],
-    target: str,
-    method: str = "grad_input",
-    measure: str | None = None,
-    draws: int = 1000,
-    seed: int = 0,
-) -> list[Source]:
-    """The models of a run as sources for one of them, best first, with intervals over probe images.
 
     Args:
         run: its directory.
-        target: a model of the run.
-        method: of attribution, or an entry's whole name.
-        measure: of the affinity; None takes the cosines, or the only measure that the run has.
-        draws: bootstrap resamples of the images.
-        seed: of the resamples.
+        spec: the model.
+        progress: bars.
+        changes: settings that may differ from the run's (``batch_size``, ``devices``, ``linkage`` and the like).
 
     Raises:
-        RecordsError: the run lacks its affinity.
-        SettingsError: no such model, method or measure.
+        ProbeError: the run's probe images are not where they were.
+        SettingsError: the run has another model of this name, or a setting would make maps that are not comparable.
     """
-    cosines = ImageCosines.load(Path(run) / IMAGES_NAME)
-    method = choose_entry(cosines.methods, method, measure)
-    ranked = rank(cosines.mean(method), target, cosines.models)
-    sampled = cosines.mean(method, resamples(len(cosines.images), draws, seed))
-    row = cosines.models.index(target)
-    return [
-        Source(model, value, interval(sampled[:, row, cosines.models.index(model)]))
-        if np.isfinite(value)
-        else Source(model, value, (np.nan, np.nan))
-        for model, value in ranked
-    ]
-
-
-def _judged(run: Path) -> tuple[str, ...]:
-    path = run / IMAGES_NAME
-    return ImageCosines.load(path).models if path.exists() else ()
+    run = Path(run)
+    manifest = RunManifest.load(run)
+    models = list(manifest.models)
+    known = AffinityResult.load(run / AFFINITY_NAME) if (run / AFFINITY_NAME).exists() else None
+    own = RunSettings.of_run(manifest, methods_of(run, models))
+    settings = own.changed(**changes)
+    for name in ("methods", "limit", "exif", "models"):
+        old, new = getattr(own, name), getattr(settings, name)
+        if old != new:
+            raise SettingsError(f"{run}: a model joins with the run's own {name}, {old}; found {new}.")
+    if settings.attribution.engine != own.attribution.engine:
+        raise SettingsError(
+            f"{run}: a model joins with the run's own engine, {own.attribution.engine}; found {settings.engine}."
+        )
+    spec = settings.prepared(spec)
+    with open_engine(settings) as engine:
+        manifest = attribute_zoo(
+            [spec], probe_of(run), run, settings, runner=engine.runner, progress=progress
+        )
+        judged = ImageCosines.load(run / IMAGES_NAME).models if (run / IMAGES_NAME).exists() else ()
+        if spec.name in judged and not {"grid", "measures", "linkage", "authors_layout"} & set(changes):
+            return manifest
+        order = dict.fromkeys([*(known.models if known else models), spec.name])
+        affinity: dict[str, Any] = {
+            "models": tuple(order),
+            "linkage": manifest.source.get("linkage", "single"),
+        }
+        if known:
+            before = dict.fromkeys(split_entry(entry)[0] for entry in known.methods)
+            affinity["methods"] = tuple(method for method in before if method in own.methods)
+            affinity["measures"] = tuple(dict.fromkeys(map(known.measure, known.methods)))
+            grids = set(known.grids.values())
+            affinity["grid"] = grids.pop() if len(grids) == 1 else None
+        analyse(
+            run,
+            settings.changed(**{**affinity, **{name: changes[name] for name in affinity if name in changes}}),
+            progress=progress,
+            pictures=False,
+            executor=engine.executor,
+        )
+    return RunManifest.load(run)

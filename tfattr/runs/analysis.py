@@ -6,12 +6,12 @@ import dataclasses
 import logging
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.affinity import (
     AffinityResult,
@@ -28,6 +28,7 @@ from tfattr.errors import RecordsError, TfattrError
 from tfattr.io import write_text
 from tfattr.records import REPRESENTATION, RunManifest, map_directory
 from tfattr.runs.failures import MODEL, is_lacking
+from tfattr.runs.settings import RunSettings
 from tfattr.runs.timing import Stopwatch, set_affinity
 
 AFFINITY_NAME, IMAGES_NAME = "affinity.npz", "affinity_images.npz"
@@ -75,7 +76,7 @@ def affinity_states(
     With ``keep_images`` they also hold each image's own comparisons. Models that the run went on without
     (``lacking`` in ``run.json``) are in them, without maps; a method that all lack is not.
 
-    ``executor``: a cluster's (:class:`tfattr.distributed.beam.BeamEngine`); None computes them here.
+    ``executor``: a cluster's (:class:`tfattr.runs.beam.BeamEngine`); None computes them here.
     """
     run = Path(run)
     manifest = RunManifest.load(run)
@@ -122,59 +123,56 @@ def default_measures(manifest: RunManifest) -> tuple[str, ...]:
 
 def analyse(
     run: str | os.PathLike[str],
-    models: Sequence[str] | None = None,
-    methods: Sequence[str] | None = None,
-    grid: tuple[int, int] | None = None,
-    linkage: str = "single",
-    groups: Mapping[str, str] | None = None,
-    authors_layout: bool = False,
+    settings: RunSettings | None = None,
+    *,
     progress: bool = True,
     pictures: bool = True,
     executor: Any = None,
-    measures: Sequence[str] | None = None,
 ) -> AffinityResult:
     """Write ``affinity.npz``, ``affinity_images.npz``, ``tree_<method>.nwk`` and ``figures/`` of a run.
 
     Args:
-        run, models, methods, grid, progress, measures: see :func:`compute_affinity`.
-        linkage: of the trees.
-        groups: model to group, for the colours of labels; what ``run.json`` says if None.
+        run: the run's directory.
+        settings: ``grid``, ``measures``, ``linkage``, ``authors_layout`` count, and ``models`` and ``methods``, all of
+            the run if None; see :func:`compute_affinity`.
+        progress: a bar per method.
         pictures: also draw them.
-        authors_layout: also write ``affinity.npy`` ``[methods, M, M]`` and ``affinity.mat``.
         executor: see :func:`affinity_states`.
     """
     from tfattr.runs.pictures import draw
 
-    run = Path(run)
+    run, settings = Path(run), settings or RunSettings()
     manifest = RunManifest.load(run)
     with Stopwatch() as watch:
-        states = affinity_states(run, models, methods, grid, progress, True, executor, measures)
+        states = affinity_states(
+            run, settings.models, settings.methods, settings.grid, progress, True, executor, settings.measures
+        )
         result = AffinityResult.from_states(states)
     result.save(run / AFFINITY_NAME)
     compared = {
         entry: f"{result.measure(entry)}: {described(result.measure(entry))}" for entry in result.methods
     }
-    dataclasses.replace(manifest, source={**manifest.source, "measures": compared}).save(run)
+    source = {**manifest.source, "measures": compared, "linkage": settings.linkage}
+    dataclasses.replace(manifest, source=source).save(run)
     ImageCosines.from_states(states, manifest.ids).save(run / IMAGES_NAME)
     pairs = len(result.models) * (len(result.models) - 1) // 2
     core = watch.core + (executor.core_s if executor is not None else 0)
     set_affinity(run, pairs=pairs, images=len(manifest.ids), methods=len(states), s=watch.wall, core_s=core)
-    if authors_layout:
+    if settings.authors_layout:
         result.save_authors_layout(run)
     trees = {}
-    if len(result.models) > 1:
-        for method in result.methods:
-            try:
-                trees[method], without = tree_of(result, method, linkage)
-            except AffinityError as error:
-                warnings.warn(str(error), AffinityWarning, stacklevel=2)
-                continue
-            if without:
-                told = "the tree by %s is without %s: no maps of them to compare."
-                logging.getLogger("tfattr").warning(told, method, ", ".join(without))
-            write_text(run / f"tree_{method}.nwk", trees[method].to_newick() + "\n")
+    for method in result.methods if len(result.models) > 1 else ():
+        try:
+            trees[method], without = tree_of(result, method, settings.linkage)
+        except AffinityError as error:
+            warnings.warn(str(error), AffinityWarning, stacklevel=2)
+            continue
+        if without:
+            told = "the tree by %s is without %s: no maps of them to compare."
+            logging.getLogger("tfattr").warning(told, method, ", ".join(without))
+        write_text(run / f"tree_{method}.nwk", trees[method].to_newick() + "\n")
     if pictures:
-        draw(run, result, trees, manifest.source.get("groups", {}) if groups is None else groups)
+        draw(run, result, trees, manifest.source.get("groups", {}))
     return result
 
 

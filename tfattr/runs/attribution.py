@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from tfattr.attribution import AttributionSettings
-from tfattr.errors import RecordsError, SettingsError
+from tfattr.compat.building import building
+from tfattr.errors import SettingsError
 from tfattr.io import remove_unfinished
 from tfattr.precision import describe_device
 from tfattr.probe import ProbeSurvey
@@ -28,11 +29,12 @@ from tfattr.records import (
 from tfattr.runs.failures import MODEL, is_lacking, is_of_the_model, lines, record, record_facts, sentence
 from tfattr.runs.feed import Feed
 from tfattr.runs.fingerprint import fingerprint
-from tfattr.runs.loading import LoadAhead, Loaded
 from tfattr.runs.lock import locked
 from tfattr.runs.pictures import PREVIEWS_NAME, save_previews
+from tfattr.runs.plan import Plan, Work
 from tfattr.runs.repair import remove_damaged, set_aside_unreadable_manifest
-from tfattr.runs.shard import Outcome, Plan, RecordSettings, Work, compute_shards
+from tfattr.runs.settings import RunSettings
+from tfattr.runs.shard import Outcome, compute_shards
 from tfattr.runs.timing import Stopwatch, add_model
 from tfattr.runs.verify import read_back, warn_abnormal
 from tfattr.runs.writing import Behind
@@ -42,7 +44,7 @@ from tfattr.zoo.spec import ModelSpec
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
-__all__ = ["LocalRunner", "RecordSettings", "Runner", "attribute_zoo", "run_settings"]
+__all__ = ["LocalRunner", "Runner", "attribute_zoo"]
 
 
 class Runner(Protocol):
@@ -81,7 +83,7 @@ class LocalRunner:
         add_model(
             self._plan.out,
             trunk.name,
-            images=sum(len(self._plan.layout.span(work.shard)) for work in works),
+            images=self._plan.images(works),
             maps_s=watch.wall,
             maps_core_s=watch.core,
             wait_s=self._feed.waited,
@@ -89,58 +91,15 @@ class LocalRunner:
         return outcome
 
 
-def run_settings(attribution: AttributionSettings, records: RecordSettings) -> dict[str, Any]:
-    """What must agree between a run and the directory that it continues in."""
-    return {
-        "engine": attribution.engine,
-        "target": attribution.target,
-        "epsilon": attribution.epsilon,
-        "options": dict(attribution.options),
-        "channels": records.channels,
-        "dtype": records.dtype,
-        "images_per_shard": records.images_per_shard,
-    }
-
-
-def continued_settings(out: str | os.PathLike[str], attribution: AttributionSettings) -> AttributionSettings:
-    """The settings under which a run goes on in a directory whose ``elrp`` is by another engine.
-
-    Its maps stay; those of the engine asked for go beside them, as the method of that engine's own name
-    (``elrp_deepexplain``).
-    """
-    try:
-        engine = RunManifest.load(out).settings.get("engine")
-    except RecordsError:
-        return attribution
-    if "elrp" not in attribution.methods or engine in (None, attribution.engine):
-        return attribution
-    beside = f"elrp_{attribution.engine}"
-    methods = dict.fromkeys(beside if method == "elrp" else method for method in attribution.methods)
-    logging.getLogger("tfattr").warning(
-        "%s: elrp is by the engine %s there; that of %s goes beside it as %s",
-        out,
-        engine,
-        attribution.engine,
-        beside,
-    )
-    return dataclasses.replace(attribution, methods=tuple(methods), engine=engine)
-
-
 def attribute_zoo(
     models: Iterable[ModelSpec | Trunk],
     survey: ProbeSurvey,
     out: str | os.PathLike[str],
-    attribution: AttributionSettings | None = None,
-    records: RecordSettings | None = None,
-    batch_size: int | None = None,
-    progress: bool = True,
-    representations: bool = True,
-    repair: bool = False,
+    settings: RunSettings | None = None,
+    *,
     source: Mapping[str, Any] | None = None,
     runner: Any = LocalRunner,
-    strict: bool = False,
-    tf32: bool = False,
-    xla: str = "auto",
+    progress: bool = True,
 ) -> RunManifest:
     """Compute and store the maps that ``out`` lacks; ``run.json`` is written before the first map of a model.
 
@@ -152,18 +111,12 @@ def attribute_zoo(
         models: specs of a zoo, or trunks.
         survey: the readable probe images (:func:`tfattr.probe.survey`).
         out: the run's directory; made if missing, locked while this runs.
-        attribution: methods, engine, target, epsilon.
-        records: how maps are stored.
-        batch_size: images at a time; None fits it to each model's input size.
-        progress: a bar with images/s and the time left.
-        representations: also keep the trunks' outputs, for the baselines.
-        repair: first read every shard, and remove damaged and foreign ones so that they are computed again; a
-            ``run.json`` that is lost or cannot be read is written anew, the record keys of the shards say which are its.
+        settings: those of the maps count. With ``repair`` every shard is read first, and damaged and foreign ones are
+            computed again; a ``run.json`` that is lost or cannot be read is written anew, the record keys of the
+            shards say which are its.
         source: what ``run.json`` shall say about where the run came from (zoo, probe).
         runner: called with (plan, survey, bar); :class:`LocalRunner`, or a cluster's.
-        strict: end at the first model that cannot be loaded, or method that fails.
-        tf32: let a GPU multiply float32 with 10 bits of mantissa; a directory holds runs of one precision.
-        xla: ``auto`` (tried on a GPU), ``on`` or ``off``; what was found stands in ``run.json``.
+        progress: a bar with images/s and the time left.
 
     Returns:
         The run's manifest as it stands on disk.
@@ -176,38 +129,24 @@ def attribute_zoo(
     """
     models, out = list(models), Path(out)
     warn_stretched(models)
-    attribution, records = attribution or AttributionSettings(), records or RecordSettings()
-    ids = tuple(image.id for image in survey.images)
-    attribution = continued_settings(out, attribution)
-    settings = run_settings(attribution, records)
-    if tf32 and describe_device(tf32)["precision"] != "float32":
-        settings["precision"] = "tf32"
+    settings = (settings or RunSettings()).continued(out)
+    ids, recorded = tuple(image.id for image in survey.images), settings.recorded
+    if settings.tf32 and describe_device(True)["precision"] != "float32":
+        recorded["precision"] = "tf32"
     if any(image.exif == "stored" for image in survey.images):
-        settings["exif"] = "stored"
-    wanted = RunManifest.make([], survey, settings, _described(models, source))
-    plan = Plan(
-        out,
-        ids,
-        attribution,
-        records,
-        representations,
-        batch_size,
-        wanted.digest,
-        strict,
-        tf32,
-        len(models),
-        xla,
-    )
+        recorded["exif"] = "stored"
+    wanted = RunManifest.make([], survey, recorded, _described(models, source))
+    plan = Plan(out, ids, settings, wanted.digest, len(models))
     bar = tqdm(
         total=len(models) * len(ids), unit="image", disable=not progress, dynamic_ncols=True, smoothing=0.1
     )
     with locked(out), _cleared(plan, models):
-        if repair:
+        if settings.repair:
             set_aside_unreadable_manifest(out)
             (out / PREVIEWS_NAME).unlink(missing_ok=True)
-        _opened(out, wanted, repair)
+        _opened(out, wanted, settings.repair)
         save_previews(out, survey.images)
-        run = _Run(plan, survey, settings, bar, repair, len(models) == 1)
+        run = _Run(plan, survey, recorded, bar)
         with bar, LoadAhead() as ahead, runner(plan, survey, bar) as running:
             for number, model in enumerate(models):
                 bar.set_postfix_str(model.name)
@@ -220,6 +159,52 @@ def attribute_zoo(
         return manifest
 
 
+class Loaded(NamedTuple):
+    """A trunk, and the seconds of wall clock and processor that loading it took."""
+
+    trunk: Trunk
+    wall: float
+    core: float
+
+
+class LoadAhead:
+    """Loads models, the next one ahead; a context manager. At most one trunk waits in memory."""
+
+    def __enter__(self) -> LoadAhead:
+        self._pool = ThreadPoolExecutor(1, "tfattr-loader")
+        self._next: tuple[ModelSpec, Future] | None = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._next = None
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def begin(self, models: Iterable[ModelSpec | Trunk]) -> None:
+        """Starts to load the first of ``models`` that is a spec, unless one is on its way."""
+        model = next((one for one in models if isinstance(one, ModelSpec)), None)
+        if model is not None and self._next is None:
+            self._next = model, self._pool.submit(_load, model)
+
+    def load(self, model: ModelSpec | Trunk) -> Loaded:
+        """The model's trunk; raises what loading it raised."""
+        if not isinstance(model, ModelSpec):
+            return Loaded(model, 0.0, 0.0)
+        ahead, self._next = self._next, None
+        if ahead is not None and ahead[0] is model:
+            return ahead[1].result()
+        if ahead is not None:
+            ahead[1].cancel()
+        return _load(model)
+
+
+def _load(model: ModelSpec) -> Loaded:
+    # An analyzer that is built in another thread turns Keras to graph mode for the whole process.
+    with building:
+        wall, core = time.perf_counter(), time.thread_time()
+        trunk = model.load()
+        return Loaded(trunk, time.perf_counter() - wall, time.thread_time() - core)
+
+
 class _Run:
     """The models of a run, one after the other.
 
@@ -227,17 +212,8 @@ class _Run:
         first: the first error that the run went on after.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        survey: ProbeSurvey,
-        settings: Mapping[str, Any],
-        bar: tqdm,
-        repair: bool,
-        alone: bool,
-    ) -> None:
-        self._plan, self._survey, self._settings, self._bar = plan, survey, settings, bar
-        self._repair, self._alone = repair, alone
+    def __init__(self, plan: Plan, survey: ProbeSurvey, recorded: Mapping[str, Any], bar: tqdm) -> None:
+        self._plan, self._survey, self._recorded, self._bar = plan, survey, recorded, bar
         self.first: Exception | None = None
 
     def submit(
@@ -253,10 +229,10 @@ class _Run:
         try:
             if not known:
                 loaded = self._loaded(ahead, model, stamp)
-            if self._repair:
+            if plan.settings.repair:
                 remove_damaged(plan, RunManifest.load(plan.out), model.name, not bar.disable)
             works = plan.missing(model.name)
-            bar.update(len(plan.ids) - sum(len(plan.layout.span(work.shard)) for work in works))
+            bar.update(len(plan.ids) - plan.images(works))
             if works and loaded is None:
                 loaded = self._loaded(ahead, model, stamp)
         except _LoadingError as error:
@@ -270,7 +246,7 @@ class _Run:
         if outcome is not None:
             self._lacks(model, outcome.failed)
             if outcome.facts:
-                record_facts(plan.out, describe_device(plan.tf32), model.name, outcome.facts)
+                record_facts(plan.out, describe_device(plan.settings.tf32), model.name, outcome.facts)
 
     def _known(self, model: ModelSpec | Trunk) -> tuple[str | None, bool]:
         """The fingerprint of a model's files, and whether the run was made from them."""
@@ -287,15 +263,15 @@ class _Run:
         try:
             loaded = ahead.load(model)
         except Exception as error:
-            if self._plan.strict or self._alone or not is_of_the_model(error):
+            if self._plan.settings.strict or self._plan.models == 1 or not is_of_the_model(error):
                 raise
             raise _LoadingError from error
         source = {"files": {model.name: stamp}} if stamp is not None else {}
-        _opened(self._plan.out, RunManifest.make([loaded.trunk], self._survey, self._settings, source))
+        _opened(self._plan.out, RunManifest.make([loaded.trunk], self._survey, self._recorded, source))
         return loaded
 
     def _lacks(self, model: ModelSpec | Trunk, failed: Mapping[str, Exception]) -> None:
-        tried = (MODEL, *self._plan.attribution.methods, REPRESENTATION)
+        tried = (MODEL, *self._plan.methods, REPRESENTATION)
         record(self._plan.out, model.name, tried, {what: sentence(why) for what, why in failed.items()})
         for what, why in failed.items():
             self.first = self.first or why
@@ -315,7 +291,7 @@ def _refuse_nothing(
     manifest: RunManifest, models: Sequence[ModelSpec | Trunk], plan: Plan, first: Exception | None
 ) -> None:
     """Raises the reason where no model has maps by any method."""
-    methods = plan.attribution.methods
+    methods = plan.methods
     if all(is_lacking(manifest, model.name, method) for model in models for method in methods):
         if first is not None:
             raise first

@@ -1,8 +1,7 @@
-"""Devices of this machine: memory that grows, and a process for each of several devices."""
+"""A process for each of several devices of this machine."""
 
 from __future__ import annotations
 
-import functools
 import logging
 import multiprocessing
 import os
@@ -16,41 +15,19 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
-from tfattr.errors import SettingsError
+from tfattr.errors import SettingsError, WorkersError
 
 # Nothing here may import TensorFlow at module level: a process chooses its device before that.
 if TYPE_CHECKING:
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
-    from tfattr.distributed.task import Task
     from tfattr.probe import ProbeSurvey
-    from tfattr.runs.shard import Plan, Work
+    from tfattr.runs.plan import Plan, Work
+    from tfattr.runs.workers import Task
     from tfattr.trunk.trunk import Trunk
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _THREADS = "TF_NUM_INTRAOP_THREADS"
-
-
-@functools.cache
-def grow_memory() -> None:
-    """Lets TensorFlow take a GPU's memory as it needs it instead of all; for processes that are ours alone."""
-    import tensorflow as tf
-
-    try:
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-    except RuntimeError:  # the GPU is in use already
-        logging.getLogger("tfattr").info("memory growth could not be switched on")
-
-
-def leave_gpus() -> None:
-    """Keeps this process off the GPUs, for those that compute."""
-    import tensorflow as tf
-
-    try:
-        tf.config.set_visible_devices([], "GPU")
-    except RuntimeError:
-        logging.getLogger("tfattr").info("the GPUs are in use by this process already")
 
 
 def check_devices(devices: Sequence[str]) -> tuple[str, ...]:
@@ -101,7 +78,7 @@ class DevicesRunner:
     """
 
     def __init__(self, devices: Sequence[str], plan: Plan, survey: ProbeSurvey, bar: tqdm) -> None:
-        from tfattr.distributed.progress import ShardWatch
+        from tfattr.runs.workers import ShardWatch
 
         self._devices, self._plan = devices, plan
         self._payload = pickle.dumps((plan, tuple(survey.images)))
@@ -110,7 +87,7 @@ class DevicesRunner:
         self._models: list[str] = []
 
     def __enter__(self) -> DevicesRunner:
-        from tfattr.distributed.saved import remove_trunks
+        from tfattr.runs.workers import remove_trunks
 
         remove_trunks(self._plan.out)
         spawn = multiprocessing.get_context("spawn")
@@ -123,8 +100,7 @@ class DevicesRunner:
         return self
 
     def submit(self, trunk: Trunk, works: list[Work]) -> None:
-        from tfattr.distributed.saved import save_trunk
-        from tfattr.distributed.task import Task
+        from tfattr.runs.workers import Task, save_trunk
 
         task = Task(trunk.name, save_trunk(self._plan.out, trunk), tuple(works))
         self._models.append(trunk.name)
@@ -139,15 +115,12 @@ class DevicesRunner:
             raise _lost() from error
 
     def __exit__(self, kind: Any, *_: object) -> None:
-        from tfattr.distributed.saved import read_notes, remove_trunks
-        from tfattr.distributed.task import record_outcome
-        from tfattr.runs.timing import add_model
+        from tfattr.runs.workers import record_outcome, remove_trunks
 
         try:
             if kind is None:
                 self._collect(most=0)
                 for model in self._models:
-                    add_model(self._plan.out, model, **read_notes(self._plan.out, model))
                     record_outcome(self._plan, model)
         finally:
             remove_trunks(self._plan.out)  # so that what still runs stops at its next shard
@@ -171,8 +144,6 @@ class DevicesRunner:
 
 
 def _lost() -> Exception:
-    from tfattr.distributed import WorkersError
-
     return WorkersError(
         "a process of --devices was killed (the system does that when memory is short); what is done is kept, the "
         "same command continues."
@@ -208,7 +179,8 @@ def _end_with_parent() -> None:
 def _perform(task: Task) -> None:
     import tensorflow as tf
 
-    from tfattr.distributed.task import perform
+    from tfattr.precision import grow_memory
+    from tfattr.runs.workers import perform
 
     grow_memory()
     device = _here["device"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.affinity import ImageCosines, load_authors_layout, similarity_tree
 from tfattr.baselines import symmetrised_truth

@@ -76,13 +76,13 @@ def is_lacking(manifest: RunManifest, model: str, method: str) -> bool:
     return bool({MODEL, method} & set(manifest.lacking.get(model, {})))
 
 
-def raise_if_incomplete(manifest: RunManifest, models: Iterable[str], methods: Iterable[str]) -> None:
+def raise_if_incomplete(told: Iterable[str]) -> None:
     """The end of a command whose results are there, but not of all.
 
     Raises:
-        IncompleteError: a model or method is lacking; each is named with its reason.
+        IncompleteError: ``told`` (see :func:`lines`) says what lacks.
     """
-    told = lines(manifest, models, methods)
+    told = list(told)
     if told:
         raise IncompleteError(
             "finished without:\n  "

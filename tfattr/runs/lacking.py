@@ -11,6 +11,13 @@ from tfattr.zoo.describe import status, together
 from tfattr.zoo.file import Zoo
 from tfattr.zoo.originals import ZOOS, entries
 
+#: Probe sets that go with a built-in zoo, the main one first.
+PROBES = {
+    "rooms": ("rooms", "street", "still_life"),
+    "taskonomy": ("taskonomy", "indoor", "coco"),
+    "collected": ("taskonomy", "indoor", "coco"),
+    "merged": ("taskonomy",),
+}
 #: The paper's lists: how many pictures, and where they come from.
 LISTS = {
     "taskonomy": (1000, "five buildings of Taskonomy's tiny partition, github.com/StanfordVL/taskonomy"),
@@ -48,9 +55,8 @@ def check_first_run(
         count, source = LISTS[probe]
         lines.append(f"  photographs  {probe}: {count:,} pictures, no folder given ({source})")
     given = " ".join(f"--probe-root {probe}={roots.get(probe, 'DIR')}" for probe in probes if probe in LISTS)
-    chosen = (
-        "" if tuple(probes) == _usual(zoo.name) else " ".join(f"--probe {probe}" for probe in probes) + " "
-    )
+    usual = tuple(probes) == PROBES.get(zoo.name)
+    chosen = "" if usual else " ".join(f"--probe {probe}" for probe in probes) + " "
     lines += [
         "",
         "In three commands (what is there is not fetched or computed again):",
@@ -59,9 +65,3 @@ def check_first_run(
         f"  tfattr reproduce {zoo.name} {chosen}{given} --out {out}",
     ]
     raise MissingDataError("\n".join(lines))
-
-
-def _usual(zoo: str) -> tuple[str, ...]:
-    from tfattr.runs.reproducing import PROBES
-
-    return PROBES.get(zoo, ())

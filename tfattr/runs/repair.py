@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.errors import RecordsError
 from tfattr.records import (
@@ -16,7 +16,7 @@ from tfattr.records import (
     damaged_shards,
     representation_directory,
 )
-from tfattr.runs.shard import Plan
+from tfattr.runs.plan import Plan
 
 
 def map_dirs_with_keys(plan: Plan, manifest: RunManifest, model: str) -> Iterator[tuple[str, Path, str]]:

@@ -3,61 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfattr.attribution.settings import PAPER_METHODS, AttributionSettings
 from tfattr.errors import SettingsError
 from tfattr.evaluation import Evaluation, Ranking
 from tfattr.runs.analysis import analyse, complete_cosines, compute_affinity
-from tfattr.runs.attribution import RecordSettings, attribute_zoo, continued_settings
+from tfattr.runs.attribution import attribute_zoo
 from tfattr.runs.claiming import measure_claims, save_claims
 from tfattr.runs.controls import randomised_zoo
 from tfattr.runs.cost import save_cost
+from tfattr.runs.engine import open_engine
 from tfattr.runs.evaluating import evaluate_run
-from tfattr.runs.lacking import LISTS, check_first_run
+from tfattr.runs.lacking import LISTS, PROBES, check_first_run
 from tfattr.runs.pictures import draw_maps
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.ranking import map_rankings, rank_run
+from tfattr.runs.settings import RunSettings
 from tfattr.runs.sheets import save_study_figures
-from tfattr.runs.study import Study, StudyRun
+from tfattr.runs.study import Study, StudyRun, open_study
 from tfattr.runs.trunk_cache import cached_trunks
 from tfattr.zoo.file import Zoo
+from tfattr.zoo.spec import ModelSpec
 
-#: Probe sets that go with a built-in zoo, the main one first.
-PROBES = {
-    "rooms": ("rooms", "street", "still_life"),
-    "taskonomy": ("taskonomy", "indoor", "coco"),
-    "collected": ("taskonomy", "indoor", "coco"),
-    "merged": ("taskonomy",),
-}
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
+
 TRUTHS = {"rooms": "rooms", "taskonomy": "taskonomy", "merged": "taskonomy"}
 GRIDS = (32, 16, 8)  # coarser than the maps, for the variants of the evaluation
 
 
 def reproduce(
-    zoo: Zoo,
+    zoo: str | os.PathLike[str] | Zoo | Iterable[ModelSpec | Trunk],
     out: str | os.PathLike[str],
+    settings: RunSettings | None = None,
+    *,
     probes: Sequence[str] = (),
     roots: Mapping[str, str] | None = None,
-    targets: Sequence[str] = ("sum",),
-    attribution: AttributionSettings | None = None,
-    records: RecordSettings | None = None,
+    targets: Sequence[str] = (),
     truth: str | None = None,
-    limit: int | None = None,
-    strict: bool = False,
-    exif: str | None = None,
     controls: bool = True,
     grids: Sequence[int] = (),
-    analysis: Mapping[str, Any] | None = None,
     progress: bool = True,
     tell: Callable[[str], object] = print,
-    executor: Any = None,
-    **computing: Any,
+    **changes: Any,
 ) -> tuple[Study, Evaluation | None]:
     """Run a zoo on every probe set and target, judge it, measure the claims, draw the figures, write the report.
 
@@ -65,89 +58,104 @@ def reproduce(
     all runs, ``out`` gets ``evaluation.json``, ``claims.json``, ``cost.json``, ``figures/`` and ``report.html``.
 
     Args:
-        zoo: the models.
+        zoo: a zoo file, a built-in name, or models.
         out: the study's directory.
+        settings: of all runs; without ``exif`` the paper's lists are read as stored, as its authors did.
         probes: names or paths, the main one first; those that go with a built-in zoo if empty.
         roots: probe to the folder of its photographs, for the paper's lists.
-        targets: ``sum`` (the paper's), ``energy``; those after the first on the main probe set only.
-        attribution: methods, engine, epsilon; its target is replaced.
-        records: how maps are stored.
+        targets: those after the first on the main probe set only; that of the settings if empty.
         truth: measured transfer; that of a built-in zoo if None; no evaluation without.
-        limit: only the first images of each probe set.
-        strict: stop at the first unreadable image, model that cannot be loaded, or method that fails.
-        exif: ``upright`` or ``stored``; None reads the paper's lists as stored, as its authors did.
         controls: also run the zoo with shuffled weights on the main probe set.
         grids: coarser grids whose affinities are judged too.
-        analysis: grid, linkage and the like of :func:`tfattr.runs.analysis.analyse`.
         progress: bars.
         tell: says which step is under way.
-        executor: of the affinities, on a cluster.
-        computing: batch size, runner and the like of :func:`tfattr.runs.attribution.attribute_zoo`.
+        changes: fields of ``settings``.
 
     Returns:
         The study, and the evaluation of its main run (None without a truth).
     """
     from tfattr.report import build
 
-    out, roots = Path(out), roots or {}
-    probes = tuple(probes) or PROBES.get(zoo.name, ())
+    settings = (settings or RunSettings()).changed(**changes)
+    zoo, out, roots = settings.models_of(zoo), Path(out), roots or {}
+    probes, targets = tuple(probes) or PROBES.get(zoo.name, ()), tuple(targets) or (settings.target,)
     if not probes:
         raise SettingsError(f"{zoo.name}: no probe set goes with this zoo; give one or more as --probe.")
     check_first_run(zoo, probes, roots, out)
-    truth = truth or TRUTHS.get(zoo.name)
-    attribution = attribution or AttributionSettings(PAPER_METHODS)
-    records = records or RecordSettings()
-    order = [model.name for model in zoo]
     wanted = [(probe, targets[0]) for probe in probes] + [(probes[0], target) for target in targets[1:]]
     runs = tuple(StudyRun(_label(probe, target), probe, target) for probe, target in wanted)
     study = Study(out, zoo.name, runs)
+    for run in runs:
+        _ = settings.for_target(run.target).attribution  # a bad one is told before any work
     surveys = {
-        probe: survey_probe(probe, roots.get(probe), limit, strict, exif or _exif(probe)) for probe in probes
+        probe: survey_probe(
+            probe, roots.get(probe), settings.limit, settings.strict, settings.exif or _exif(probe)
+        )
+        for probe in probes
     }
-    drawing = {**(analysis or {}), "progress": progress, "executor": executor, "pictures": False}
     out.mkdir(parents=True, exist_ok=True)
     study.save()
+
+    def make(
+        models: Iterable[ModelSpec], run: StudyRun, folder: Path, settings: RunSettings, **source: Any
+    ) -> Any:
+        survey, settings = surveys[run.probe], settings.continued(folder)
+        attribute_zoo(
+            models, survey, folder, settings, source=source, runner=engine.runner, progress=progress
+        )
+        chosen = settings.changed(models=[model.name for model in zoo], methods=settings.attribution.methods)
+        return analyse(folder, chosen, progress=progress, pictures=False, executor=engine.executor)
+
     # Matrices and trees of the runs are in the study's sheets; of each run its maps are drawn, while the next computes.
-    with cached_trunks(zoo, out / ".trunks") as models, ThreadPoolExecutor(1) as beside:
+    kept = cached_trunks(zoo, out / ".trunks")
+    with open_engine(settings) as engine, kept as models, ThreadPoolExecutor(1) as beside:
         drawn = []
         for run in runs:
             tell(
                 f"{run.label}: {len(zoo)} models, {len(surveys[run.probe].images)} images, target {run.target}"
             )
-            source = {"zoo": zoo.name, "probe": run.probe, "probe_root": roots.get(run.probe), "limit": limit}
-            settings = continued_settings(out / run.label, attribution.for_target(run.target))
-            attribute_zoo(
-                models,
-                surveys[run.probe],
-                out / run.label,
-                settings,
-                records,
-                progress=progress,
-                source=source,
-                strict=strict,
-                **computing,
-            )
-            result = analyse(out / run.label, models=order, methods=settings.methods, **drawing)
+            source = {
+                "zoo": zoo.name,
+                "probe": run.probe,
+                "probe_root": roots.get(run.probe),
+                "limit": settings.limit,
+            }
+            result = make(models, run, out / run.label, settings.for_target(run.target), **source)
             drawn.append(beside.submit(draw_maps, out / run.label, result))
         if controls:
             tell("controls: the same networks with shuffled weights")
-            main = runs[0]
-            folder = out / main.label / "controls" / "random"
-            settings = attribution.for_target(main.target).with_methods(_first_order(attribution.methods))
-            attribute_zoo(
-                randomised_zoo(models),
-                surveys[main.probe],
-                folder,
-                settings,
-                records,
-                progress=progress,
-                strict=strict,
-                **{**computing, "representations": False},
-            )
-            analyse(folder, models=order, **drawing)
+            main = settings.for_target(runs[0].target)
+            main = main.changed(methods=_first_order(main.attribution.methods), representations=False)
+            make(randomised_zoo(models), runs[0], out / runs[0].label / "controls" / "random", main)
         for job in drawn:
             job.result()
-    return study, summarise(study, truth, grids, progress, tell, build)
+    evaluation = summarise(study, truth or TRUTHS.get(zoo.name), grids, progress, tell)
+    tell("report")
+    build(study.path)
+    return study, evaluation
+
+
+def report(
+    path: str | os.PathLike[str],
+    truth: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    tell: Callable[[str], object] = print,
+) -> Path:
+    """The HTML report of a run or a study, after what it shows was brought up to date; returns its path.
+
+    Args:
+        path: the directory of a run or a study.
+        truth: measured transfer, that of a built-in zoo if None; there is a report without one all the same.
+        out: the file; ``report.html`` in the directory if None.
+        progress: bars.
+        tell: says which step is under way.
+    """
+    from tfattr.report import build
+
+    study = open_study(path)
+    summarise(study, truth or TRUTHS.get(study.zoo), progress=progress, tell=tell)
+    return build(study.path, out)
 
 
 def summarise(
@@ -156,19 +164,15 @@ def summarise(
     grids: Sequence[int] = (),
     progress: bool = True,
     tell: Callable[[str], object] = print,
-    build: Callable[[Path], Path] | None = None,
 ) -> Evaluation | None:
-    """Evaluation, claims, costs, figures and report of a study whose runs are there; see :func:`reproduce`."""
+    """Evaluation, claims, costs and figures of a study whose runs are there; see :func:`reproduce`."""
     tell("recommended sources")
     rank_run(study.folder(study.main))
     evaluation = None
     if truth is not None:
         tell("evaluation: against measured transfer, with baselines and controls")
         evaluation = evaluate_run(
-            study.folder(study.main),
-            truth,
-            further=_variants(study, grids),
-            progress=progress,
+            study.folder(study.main), truth, further=_variants(study, grids), progress=progress
         )
         evaluation.save(study.path, f"{study.zoo} zoo against measured transfer")
     tell("claims of the supplementary material")
@@ -177,9 +181,6 @@ def summarise(
     tell("figures")
     for note in save_study_figures(study):
         tell(f"not drawn: {note}")
-    if build is not None:
-        tell("report")
-        build(study.path)
     return evaluation
 
 

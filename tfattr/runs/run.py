@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import html
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfattr.affinity import AffinityResult, Tree, both_directions, similarity_tree
+from tfattr.affinity import AffinityResult, Tree, rank
 from tfattr.affinity.measures import choose_entry, split_entry
-from tfattr.attribution.settings import AttributionSettings
-from tfattr.errors import SettingsError
+from tfattr.errors import SettingsError, TfattrError
+from tfattr.io import aligned
 from tfattr.records import RunManifest, map_directory, read_maps
 from tfattr.runs.add_model import add_model
-from tfattr.runs.analysis import AFFINITY_NAME, analyse
-from tfattr.runs.attribution import RecordSettings, attribute_zoo, continued_settings
+from tfattr.runs.analysis import AFFINITY_NAME, analyse, tree_of
+from tfattr.runs.attribution import LocalRunner, attribute_zoo
+from tfattr.runs.engine import open_engine
+from tfattr.runs.failures import lines
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.ranking import DRAWS, rank_run
-from tfattr.zoo.file import Zoo, find_model, open_zoo
+from tfattr.runs.settings import RunSettings, with_settings
+from tfattr.zoo.file import find_model
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -31,7 +35,9 @@ if TYPE_CHECKING:
     from tfattr.evaluation import Evaluation
     from tfattr.trunk.trunk import Trunk
 
+_log = logging.getLogger("tfattr")
 _DEFAULT = "grad_input"  # the paper's main method
+_NAMED = 10  # unreadable images that are named; run.json holds them all
 _SHOWN = 12  # models of the small matrix in a notebook
 
 
@@ -44,14 +50,15 @@ class Run:
         path: the directory.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], methods: Sequence[str] | None = None) -> None:
         self.path = Path(path)
-        self._manifest = RunManifest.load(self.path)
+        self._asked = methods
+        _ = self.manifest
 
-    @property
+    @cached_property
     def manifest(self) -> RunManifest:
         """What ``run.json`` says: versions, models, probe images, settings."""
-        return self._manifest
+        return RunManifest.load(self.path)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -69,12 +76,31 @@ class Run:
     @property
     def images(self) -> tuple[str, ...]:
         """Ids of the probe images."""
-        return tuple(self._manifest.ids)
+        return tuple(self.manifest.ids)
 
     @property
     def groups(self) -> dict[str, str]:
         """Model to group, as the zoo states it."""
-        return dict(self._manifest.source.get("groups", {}))
+        return dict(self.manifest.source.get("groups", {}))
+
+    @property
+    def lacking(self) -> list[str]:
+        """What the run went on without, a line each: models that cannot be loaded, methods that failed for one."""
+        methods = self._asked or {what for one in self.manifest.lacking.values() for what in one}
+        return lines(self.manifest, self.models, methods)
+
+    def entry(self, method: str | None = None, measure: str | None = None) -> str:
+        """The name among :attr:`methods` of a method, and of the measure if there are several.
+
+        Raises:
+            SettingsError: the run has none such.
+        """
+        if method is None:
+            method = _DEFAULT if _DEFAULT in self.methods else self.methods[0]
+        try:
+            return choose_entry(self.methods, method, measure)
+        except SettingsError as error:
+            raise SettingsError(f"{self.path / AFFINITY_NAME}: {error}.") from error
 
     def affinity(self, method: str | None = None) -> pandas.DataFrame:
         """The affinity matrix: a DataFrame, models x models (targets x sources), float64, NaN where no image counts.
@@ -110,8 +136,12 @@ class Run:
         )
 
     def tree(self, method: str | None = None, linkage: str = "single") -> Tree:
-        """The similarity tree of the models (see :func:`tfattr.similarity_tree`)."""
-        return similarity_tree(both_directions(self._matrix(method)), self.models, linkage)
+        """The similarity tree of the models that have an affinity (see :func:`tfattr.similarity_tree`).
+
+        Raises:
+            AffinityError: fewer than two have.
+        """
+        return tree_of(self._result, self.entry(method), linkage)[0]
 
     def maps(
         self, image: int | str, method: str | None = None, models: Sequence[str] | None = None
@@ -127,7 +157,7 @@ class Run:
             SettingsError: no such image, method or model.
         """
         number = self._image(image)
-        folder = split_entry(self._method(method))[0]
+        folder = split_entry(self.entry(method))[0]
         chosen = self._chosen(models)
         return {model: self._map(model, folder, number) for model in chosen}
 
@@ -135,7 +165,7 @@ class Run:
         """The matrix as a picture; ``order``: "tree", names, or None for the run's own."""
         from tfattr.figures import affinity_figure, method_name
 
-        name, matrix = self._method(method), self._matrix(method)
+        name, matrix = self.entry(method), self._matrix(method)
         if order == "tree" and not np.isfinite(matrix).all():
             order = None
         title = f"affinity by {method_name(name)}, {len(self.images)} images"
@@ -147,7 +177,7 @@ class Run:
         """The similarity tree as a picture."""
         from tfattr.figures import method_name, tree_figure
 
-        title = f"similarity tree by {method_name(self._method(method))}, {linkage} linkage"
+        title = f"similarity tree by {method_name(self.entry(method))}, {linkage} linkage"
         return tree_figure(self.tree(method, linkage), title, groups=self.groups)
 
     def plot_maps(
@@ -179,7 +209,7 @@ class Run:
         )
         numbers = [self._image(image) for image in wanted]
         methods = list(
-            dict.fromkeys(split_entry(self._method(method))[0] for method in methods or self.methods)
+            dict.fromkeys(split_entry(self.entry(method))[0] for method in methods or self.methods)
         )
         frame = Preprocessing((192, 192), range="[0,255]")
         paths = [probe_of(self.path).images[number].path for number in numbers]
@@ -194,29 +224,40 @@ class Run:
         captions = [Path(self.images[number]).stem for number in numbers]
         return maps_figure(list(photos), maps, captions=captions, models_as=models_as)
 
-    def add(
-        self, model: str | os.PathLike[str] | ModelSpec, trust: bool = False, progress: bool = True
-    ) -> Run:
+    def add(self, model: str | os.PathLike[str] | ModelSpec, progress: bool = True, **changes: Any) -> Run:
         """A model joins: its maps are computed under the run's own settings, the others' are only read.
 
         Args:
             model: a saved trunk's folder, ``ZOO:NAME``, an original's id, or a :class:`ModelSpec`.
-            trust: let it run code and touch files.
+            progress: bars.
+            changes: fields of :class:`tfattr.RunSettings` that may differ from the run's: ``trust``, ``batch_size``, ...
 
         Returns:
             The run itself, brought up to date.
         """
-        spec = model if isinstance(model, ModelSpec) else find_model(os.fspath(model))
-        add_model(self.path, spec.trusted() if trust else spec, progress=progress)
+        feeding = changes.get("feeding", "square")
+        spec = model if isinstance(model, ModelSpec) else find_model(os.fspath(model), feeding)
+        add_model(self.path, spec, progress, **changes)
         self._reread()
         return self
 
-    def evaluate(self, truth: str | None = None, baselines: bool = True, draws: int = 200) -> Evaluation:
+    def evaluate(
+        self,
+        truth: str | None = None,
+        baselines: bool = True,
+        draws: int = 200,
+        k: int | None = None,
+        progress: bool = False,
+    ) -> Evaluation:
         """Judge the affinities, and the baselines, by measured transfer: ``.table()``, ``.to_dataframe()``.
 
         Args:
             truth: a CSV with ``target, source, affinity``, or ``rooms``, ``taskonomy``; that of the run's built-in
                 zoo if None.
+            baselines: also recommended, predictivity, RSA and the like, and the controls.
+            draws: bootstrap draws of images.
+            k: sources of a target that count as relevant; 5, half of the candidates of a small zoo, if None.
+            progress: bars.
 
         Raises:
             SettingsError: no measured transfer is known for this zoo.
@@ -225,15 +266,42 @@ class Run:
         from tfattr.runs.reproducing import truth_of
         from tfattr.runs.study import open_study
 
-        return evaluate_run(
-            self.path, truth_of(open_study(self.path), truth), baselines, draws, progress=False
-        )
+        found = truth_of(open_study(self.path), truth)
+        return evaluate_run(self.path, found, baselines, draws, progress=progress, k=k)
 
-    def report(self, out: str | os.PathLike[str] | None = None) -> Path:
-        """Write the HTML report of what the directory holds; returns its path (``report.html`` if None)."""
-        from tfattr.report import build
+    def report(self, out: str | os.PathLike[str] | None = None, truth: str | None = None) -> Path:
+        """Write the HTML report, after what it shows was brought up to date; returns its path (``report.html`` if None)."""
+        from tfattr.runs.reproducing import report
 
-        return build(self.path, out)
+        return report(self.path, truth, out, progress=False, tell=lambda _: None)
+
+    def summary(self) -> str:
+        """Where the results are, and each model's best source by each method, as text."""
+        models, result = self.models, self._result
+        told = [
+            f"{len(models)} models, {len(self.images)} probe images ({len(self.manifest.skipped)} skipped)"
+        ]
+        dropped = {method: len(entries) for method, entries in result.dropped.items() if entries}
+        if dropped:
+            left = ", ".join(f"{count} of {method}" for method, count in dropped.items())
+            told.append(f"maps left out because they are zero or not finite: {left}")
+        pairs = np.triu_indices(len(models), 1)
+        undefined = {method: np.isnan(matrix[pairs]).sum() for method, matrix in result.affinity.items()}
+        if any(undefined.values()):
+            left = ", ".join(
+                f"{count} of {len(pairs[0])} by {method}" for method, count in undefined.items() if count
+            )
+            told.append(f"pairs of models without an affinity (NaN): {left}")
+        if len(models) > 1:
+            rows = [["best source of", *self.methods]]
+            for target in models:
+                best = [rank(matrix, target, models)[0] for matrix in result.affinity.values()]
+                rows.append(
+                    [target, *(f"{name} {value:.3f}" if np.isfinite(value) else "-" for name, value in best)]
+                )
+            told += ["", *aligned(rows)]
+        told += ["", f"affinity: {self.path / AFFINITY_NAME}", f"pictures: {self.path / 'figures'}"]
+        return "\n".join(told)
 
     def __repr__(self) -> str:
         return (
@@ -248,7 +316,7 @@ class Run:
                 "models",
                 f"{len(self.models)}: {', '.join(self.models[:_SHOWN])}{' ...' * (len(self.models) > _SHOWN)}",
             ),
-            ("probe images", f"{len(self.images)} ({self._manifest.source.get('probe', 'unnamed')})"),
+            ("probe images", f"{len(self.images)} ({self.manifest.source.get('probe', 'unnamed')})"),
             ("methods", ", ".join(self.methods)),
             ("directory", os.fspath(self.path)),
         ]
@@ -262,7 +330,7 @@ class Run:
         shown = self.affinity().iloc[:_SHOWN, :_SHOWN].round(2).to_html()
         try:
             tree = _svg(self.plot_tree())
-        except SettingsError:  # one model, or pairs without images, have no tree
+        except TfattrError:  # one model, or pairs without images, have no tree
             tree = ""
         return f"<div><table>{facts}</table>{shown}{tree}</div>"
 
@@ -271,21 +339,11 @@ class Run:
         return AffinityResult.load(self.path / AFFINITY_NAME)
 
     def _reread(self) -> None:
-        self._manifest = RunManifest.load(self.path)
         self.__dict__.pop("_result", None)
-
-    def _method(self, method: str | None) -> str:
-        if method is None:
-            return _DEFAULT if _DEFAULT in self.methods else self.methods[0]
-        try:
-            return choose_entry(self.methods, method)
-        except SettingsError as error:
-            raise SettingsError(
-                f"{self.path}: no method {method!r}; expected one of {', '.join(self.methods)}."
-            ) from error
+        self.__dict__.pop("manifest", None)
 
     def _matrix(self, method: str | None) -> np.ndarray:
-        return self._result.affinity[self._method(method)]
+        return self._result.affinity[self.entry(method)]
 
     def _chosen(self, models: Sequence[str] | None) -> tuple[str, ...]:
         strange = [model for model in models or () if model not in self.models]
@@ -311,34 +369,15 @@ class Run:
 
 
 def run(
-    zoo: str | os.PathLike[str] | Zoo | Iterable[ModelSpec | Trunk],
+    zoo: str | os.PathLike[str] | Iterable[ModelSpec | Trunk],
     probe: str | os.PathLike[str],
     out: str | os.PathLike[str],
+    settings: RunSettings | None = None,
     *,
-    methods: Sequence[str] | None = None,
-    engine: str | None = None,
-    target: str = "sum",
-    epsilon: float = 1e-4,
-    channels: str = "mean",
-    dtype: str = "float16",
-    batch_size: int | None = None,
-    limit: int | None = None,
     probe_root: str | os.PathLike[str] | None = None,
-    exif: str = "upright",
-    feeding: str = "square",
-    grid: int | tuple[int, int] | None = None,
-    measures: Sequence[str] | None = None,
-    linkage: str = "single",
-    trust: bool = False,
-    fold_batch_norm: bool = False,
-    representations: bool = True,
-    repair: bool = False,
-    strict: bool = False,
-    tf32: bool = False,
-    xla: str = "auto",
     pictures: bool = False,
     progress: bool = True,
-    **options: float,
+    **changes: Any,
 ) -> Run:
     """Maps of every model of a zoo on the probe images, and their affinity; what ``out`` holds is not computed again.
 
@@ -346,61 +385,59 @@ def run(
         zoo: a zoo file, a built-in name, or models: trunks (:class:`tfattr.Trunk`) and specs.
         probe: a folder or list of images, or the name of an embedded set.
         out: the run's directory.
-        methods, engine, target, epsilon, options: see :func:`tfattr.attribute`.
-        channels, dtype: how maps are stored.
-        batch_size: images at a time; fitted to each model's input if None.
-        limit, probe_root, exif: see :func:`tfattr.runs.probes.survey_probe`.
-        feeding: ``square`` or ``native``, for the zoos of originals, see :func:`tfattr.zoo.file.open_zoo`.
-        grid: size at which maps are compared.
-        measures: how maps compare, see :func:`tfattr.runs.analysis.compute_affinity`; each but the cosine is an entry of its
-            own, such as ``grad_input_explained``.
-        linkage: of the trees.
-        trust: let models run code and touch files.
-        fold_batch_norm: batch norm goes into the convolutions when a spec is loaded.
-        representations, repair, strict, tf32, xla: see :func:`tfattr.runs.attribution.attribute_zoo`.
+        settings: what is computed and how.
+        probe_root: where the lines of a list file start.
         pictures: also write ``figures/``.
         progress: bars.
+        changes: fields of :class:`tfattr.RunSettings` (``methods=["grad_input"], limit=20, steps=64``).
 
     Raises:
         TfattrError: a model, a probe image or a setting cannot be used, or the directory holds another run.
     """
-    opened = open_zoo(zoo, feeding) if isinstance(zoo, (str, os.PathLike)) else zoo
-    models = [_as_told(model, trust, fold_batch_norm) for model in opened]
-    attribution = AttributionSettings(
-        None if methods is None else tuple(methods), engine, target, epsilon, options
-    )
-    attribution = continued_settings(out, attribution)
-    attribute_zoo(
-        models,
-        survey_probe(probe, probe_root, limit, strict, exif),
-        out,
-        attribution,
-        RecordSettings(channels, dtype),
-        batch_size,
-        progress=progress,
-        source={
-            "zoo": getattr(opened, "name", "models") if not isinstance(zoo, str) else zoo,
-            "probe": os.fspath(probe),
-            "probe_root": os.fspath(probe_root) if probe_root is not None else None,
-            "limit": limit,
-        },
-        representations=representations,
-        repair=repair,
-        strict=strict,
-        tf32=tf32,
-        xla=xla,
-    )
-    analyse(
-        out,
-        models=[model.name for model in models],
-        methods=attribution.methods,
-        measures=measures,
-        grid=(grid, grid) if isinstance(grid, int) else grid,
-        linkage=linkage,
-        progress=progress,
-        pictures=pictures,
-    )
-    return Run(out)
+    settings = (settings or RunSettings()).changed(**changes)
+    with open_engine(settings) as engine:
+        settings, _ = compute_maps(zoo, probe, out, settings, probe_root, engine.runner, progress)
+        analyse(out, settings, progress=progress, pictures=pictures, executor=engine.executor)
+    return Run(out, settings.methods)
+
+
+run.__signature__ = with_settings(run)  # type: ignore[attr-defined]  # as help() and notebooks show it
+
+
+def compute_maps(
+    zoo: str | os.PathLike[str] | Iterable[ModelSpec | Trunk],
+    probe: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    settings: RunSettings,
+    probe_root: str | os.PathLike[str] | None = None,
+    runner: Any = LocalRunner,
+    progress: bool = True,
+) -> tuple[RunSettings, RunManifest]:
+    """The first step of :func:`run` alone.
+
+    Returns:
+        the settings with the names of the models and methods, as the directory has them; the manifest.
+    """
+    models = settings.models_of(zoo)
+    settings = settings.continued(out)
+    settings = settings.changed(methods=settings.attribution.methods)
+    survey = survey_probe(probe, probe_root, settings.limit, settings.strict, settings.exif or "upright")
+    for skipped in survey.skipped[:_NAMED]:
+        _log.warning("skipped %s: %s", skipped.id, skipped.reason)
+    if len(survey.skipped) > _NAMED:
+        _log.warning(
+            "skipped %d of %d images in all; run.json names each.",
+            len(survey.skipped),
+            len(survey.skipped) + len(survey.images),
+        )
+    source = {
+        "zoo": zoo if isinstance(zoo, str) else models.name,
+        "probe": os.fspath(probe),
+        "probe_root": None if probe_root is None else os.fspath(probe_root),
+        "limit": settings.limit,
+    }
+    manifest = attribute_zoo(models, survey, out, settings, source=source, runner=runner, progress=progress)
+    return settings.changed(models=[model.name for model in models]), manifest
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -412,13 +449,6 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     found = Run(path)
     _ = found.models
     return found
-
-
-def _as_told(model: ModelSpec | Trunk, trust: bool, fold_batch_norm: bool) -> ModelSpec | Trunk:
-    if not isinstance(model, ModelSpec):
-        return model
-    model = model.trusted() if trust else model
-    return model.folded() if fold_batch_norm else model
 
 
 def _svg(figure: Figure) -> str:

@@ -15,13 +15,10 @@ from tfattr.attribution import AttributionSettings
 from tfattr.attribution.dispatch import attributions_for_storage
 from tfattr.errors import SettingsError
 from tfattr.records import (
-    IMAGES_PER_SHARD,
     REPRESENTATION,
-    ShardLayout,
     ShardWriter,
     describe_trunk,
     identity,
-    map_directory,
     record_key,
     representation_directory,
 )
@@ -29,90 +26,11 @@ from tfattr.records.stored import MOST_VALUES
 from tfattr.runs.batching import BatchSize, batch_size
 from tfattr.runs.failures import is_of_the_model
 from tfattr.runs.feed import Feed, as_tensor
+from tfattr.runs.plan import Plan, Work
 from tfattr.runs.writing import Behind
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
-
-
-@dataclasses.dataclass(frozen=True)
-class RecordSettings:
-    """How maps are stored: ``channels`` mean or all, ``dtype`` float16 or float32, images a shard."""
-
-    channels: str = "mean"
-    dtype: str = "float16"
-    images_per_shard: int = IMAGES_PER_SHARD
-
-
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What one shard of one model lacks."""
-
-    model: str
-    shard: int
-    methods: tuple[str, ...]
-    representation: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a run computes, and where: everything that a worker needs beside the trunk and the images.
-
-    Attributes:
-        out: the run's directory.
-        ids: ids of the readable probe images, in order.
-        attribution, records: settings of maps and of their storage.
-        representations: whether the trunks' outputs are kept too.
-        batch_size: images at a time; None fits it to each model's input size.
-        run: digest of the run's settings and images (:attr:`tfattr.records.RunManifest.digest`), which goes
-            into the key of every record.
-        strict: a method that fails for a model ends the run instead of being left out.
-        tf32: leave it to TensorFlow to multiply float32 as TF32, see :func:`tfattr.precision.float32_only`.
-        models: how many the run has.
-        xla: auto, on or off, see :func:`tfattr.attribution.xla.compiling`.
-    """
-
-    out: Path
-    ids: tuple[str, ...]
-    attribution: AttributionSettings
-    records: RecordSettings
-    representations: bool = True
-    batch_size: int | None = None
-    run: str = ""
-    strict: bool = False
-    tf32: bool = False
-    models: int = 2
-    xla: str = "auto"
-
-    @property
-    def layout(self) -> ShardLayout:
-        return ShardLayout(len(self.ids), self.records.images_per_shard)
-
-    def map_dirs(self, model: str) -> dict[str, Path]:
-        """Method to the folder of its maps."""
-        return {method: map_directory(self.out, model, method) for method in self.attribution.methods}
-
-    def missing(self, model: str) -> list[Work]:
-        """What is not on disk yet of a model, shard by shard.
-
-        Raises:
-            RecordsError: a folder holds shards of another layout.
-        """
-        lacking = {
-            method: set(self.layout.missing(map_dir)) for method, map_dir in self.map_dirs(model).items()
-        }
-        outputs = representation_directory(self.out, model)
-        unrepresented = set(self.layout.missing(outputs)) if self.representations else set()
-        works = (
-            Work(
-                model,
-                shard,
-                tuple(method for method in self.attribution.methods if shard in lacking[method]),
-                shard in unrepresented,
-            )
-            for shard in range(self.layout.count)
-        )
-        return [work for work in works if work.methods or work.representation]
 
 
 class Outcome(NamedTuple):
@@ -140,7 +58,7 @@ def compute_shards(
 
     This thread feeds the device and does nothing else: images are decoded ahead of it and records written behind
     it. Where a batch does not fit into the device's memory, it is halved and its shard begun again. A method that
-    fails is left out from there on, unless ``plan.strict``.
+    fails is left out from there on, unless ``strict``.
 
     Args:
         plan, trunk: what is computed.
@@ -153,7 +71,7 @@ def compute_shards(
     Raises:
         RecordsError: the disk refuses.
         ProbeError: an image cannot be read any more.
-        SettingsError: not even one image fits into memory (with ``plan.strict``).
+        SettingsError: not even one image fits into memory (with ``strict``).
     """
     import tensorflow as tf
 
@@ -161,12 +79,12 @@ def compute_shards(
     from tfattr.precision import float32_only
 
     failed: dict[str, Exception] = {}
-    methods, most = plan.attribution.methods, plan.records.images_per_shard
-    size = batch_size(trunk, plan.batch_size, methods, most)
+    methods, most = plan.methods, plan.settings.images_per_shard
+    size = batch_size(trunk, plan.settings.batch_size, methods, most)
     left = deque(works)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(float32_only(plan.tf32))
-        stack.enter_context(xla.compiling(plan.xla))
+        stack.enter_context(float32_only(plan.settings.tf32))
+        stack.enter_context(xla.compiling(plan.settings.xla))
         by_xla = xla.wanted()
         behind = behind or stack.enter_context(Behind())
         while left:
@@ -181,7 +99,7 @@ def compute_shards(
                         f"{trunk.name}: one image of {trunk.preprocessing.size[0]} x {trunk.preprocessing.size[1]} does "
                         "not fit into the device's memory; use a larger device, or the CPU (CUDA_VISIBLE_DEVICES=-1)."
                     )
-                    if plan.strict:
+                    if plan.settings.strict:
                         raise reason from error
                     failed.update(dict.fromkeys(_wanted(left[0]), reason))
                     left = deque(_without(left, failed))
@@ -190,7 +108,7 @@ def compute_shards(
                     "%s: out of memory; going on with %d images at a time", trunk.name, size.size
                 )
     facts = {"batch_size": size.size}
-    if "elrp" not in failed and (engine := lrp_engine(trunk, plan.attribution)):
+    if "elrp" not in failed and (engine := lrp_engine(trunk, plan.settings.attribution)):
         facts["lrp_engine"] = engine
     if by_xla and (found := xla.note(trunk)):
         facts["xla"] = found
@@ -253,9 +171,9 @@ def _stored(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> dict[str, Any]:
         maps, outputs = attributions_for_storage(
             trunk,
             batch,
-            plan.attribution.with_methods(methods) if methods else None,
-            channels=plan.records.channels,
-            dtype=plan.records.dtype,
+            plan.settings.attribution.with_methods(methods) if methods else None,
+            channels=plan.settings.channels,
+            dtype=plan.settings.dtype,
             most_values=MOST_VALUES if representation else None,
         )
         return {**maps, REPRESENTATION: outputs}
@@ -265,7 +183,7 @@ def _stored(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> dict[str, Any]:
     except tf.errors.ResourceExhaustedError:
         raise
     except Exception as error:
-        if plan.strict or not is_of_the_model(error):
+        if plan.settings.strict or not is_of_the_model(error):
             raise
         failed: dict[str, Exception] = {}
         for what in _wanted(work):
@@ -301,7 +219,7 @@ def _writers(plan: Plan, trunk: Trunk, work: Work) -> dict[str, ShardWriter]:
             map_dir, plan.layout, work.shard, plan.ids, channels=channels, dtype=dtype, record_key=key
         )
 
-    stored = plan.records.channels, plan.records.dtype
+    stored = plan.settings.channels, plan.settings.dtype
     writers = {method: writer(map_dirs[method], method, *stored) for method in work.methods}
     if work.representation:
         map_dir = representation_directory(plan.out, trunk.name)

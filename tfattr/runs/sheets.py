@@ -32,7 +32,7 @@ def study_figures(
 ) -> dict[str, Callable[[], Figure]]:
     """File name (without suffix) to a function that draws the figure; the numbers are the paper's.
 
-    ``affinity_sheet`` (S2), ``tree_sheet`` (S3), ``sizes_<method>`` and ``sample_size_curve`` (S4),
+    ``affinity_sheet`` (S2), ``tree_sheet`` (S3), ``sizes_<method>`` and ``size_curve`` (S4),
     ``group_<method>`` (S5 to S7), ``model_graph_<method>``.
     """
     runs = study.with_target(study.main.target)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tfattr.errors import RecordsError
 from tfattr.io import write_json
 from tfattr.records import MANIFEST_NAME, RunManifest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tfattr.runs.run import Run
 
 STUDY_NAME = "study.json"
 
@@ -52,6 +59,30 @@ class Study:
     def with_target(self, target: str) -> list[StudyRun]:
         """The runs with this target, one a probe set."""
         return [run for run in self.runs if run.target == target]
+
+    def open(self, run: StudyRun | None = None) -> Run:
+        """One of the runs, the main one if None."""
+        from tfattr.runs.run import open_run
+
+        return open_run(self.folder(run or self.main))
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """The paper's figures: name to what draws it (:func:`tfattr.runs.sheets.study_figures`)."""
+        from tfattr.runs.sheets import study_figures
+
+        return study_figures(self)
+
+    def claims(self) -> list[str]:
+        """The claims of the paper's supplementary material, measured: a line each."""
+        from tfattr.runs.claiming import claim_lines
+
+        return claim_lines(self.path)
+
+    def cost(self) -> dict[str, Any]:
+        """Seconds and core-hours of the main run, and of measuring the transfers (:func:`tfattr.runs.cost.cost_of`)."""
+        from tfattr.runs.cost import cost_of
+
+        return cost_of(self)
 
     def save(self) -> None:
         """Write ``study.json``."""

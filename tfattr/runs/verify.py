@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.errors import RecordsError
 from tfattr.io import read_json, write_json
 from tfattr.probe import ProbeImage, read_photo
 from tfattr.records import REPRESENTATION, MapRecord, RunManifest, read_shard
 from tfattr.runs.failures import MODEL, is_lacking
+from tfattr.runs.plan import Plan
 from tfattr.runs.repair import map_dirs_with_keys
-from tfattr.runs.shard import Plan
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_back(
     for model in bar:
         entry = known.setdefault(model.name, {})
         for method, map_dir, key in map_dirs_with_keys(plan, manifest, model.name):
-            if method == REPRESENTATION and not plan.representations:
+            if method == REPRESENTATION and not plan.settings.representations:
                 continue
             if is_lacking(manifest, model.name, method):
                 continue

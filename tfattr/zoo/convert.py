@@ -15,7 +15,8 @@ from tfattr.errors import ModelFileError
 from tfattr.trunk.freeze import open_checkpoint
 from tfattr.trunk.wrap_errors import wrap_errors
 from tfattr.zoo import safe_pickle
-from tfattr.zoo.tinyface import EPSILON, norm_name
+from tfattr.zoo.layers import norm_name
+from tfattr.zoo.tinyface import EPSILON
 
 Tensors = dict[str, np.ndarray]
 MEAN_NAME = (

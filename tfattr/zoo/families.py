@@ -1,21 +1,20 @@
-"""The families: which builder makes which net, at what size, from what input.
+"""The families: which builder makes which net, at what size, from what input, as ``checkpoints/manifest.toml`` says.
 
 Listing them imports no TensorFlow; a builder's module is imported when the builder is called.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
-from types import MappingProxyType
 from typing import Any
 
+from tfattr import resources
 from tfattr.errors import SettingsError
-
-VGG_MEAN = (123.68, 116.78, 103.94)  # R, G, B; slim's vgg preprocessing
-ZERO = (0.0,)
+from tfattr.io import tomllib
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Builder:
 
     def with_options(self, options: Mapping[str, Any]) -> Builder:
         """The builder with ``options`` set."""
-        return Builder(self.module, MappingProxyType({**self.preset, **options}))
+        return Builder(self.module, {**self.preset, **options})
 
     @property
     def structure(self) -> str:
@@ -45,129 +44,51 @@ class Family:
 
     ``output``: the paper's layer, an end point's key (or a tensor name, with ``:0``). ``size``: (height,
     width) of the released model. ``color``, ``range``, ``mean``: of the fed tensor, as in
-    ``tfattr.trunk.Preprocessing``. ``options``: the builder's options and their defaults.
+    ``tfattr.trunk.Preprocessing``. ``options``: that the builder takes, by name.
     """
 
     name: str
     build: Builder
     output: str
     size: tuple[int, int]
-    color: str = "RGB"
-    range: str = "[0,255]"
-    mean: tuple[float, ...] = ZERO
-    options: Mapping[str, Any] = field(default_factory=dict)
+    color: str
+    range: str
+    mean: tuple[float, ...]
+    options: tuple[str, ...]
 
 
-def _family(name: str, module: str, preset: dict[str, Any] | None = None, **fields: Any) -> Family:
-    options = MappingProxyType({**fields.pop("options", {}), **(preset or {})})
-    return Family(name=name, build=Builder(module, MappingProxyType(preset or {})), options=options, **fields)
-
-
-_INCEPTION = {"color": "RGB", "range": "[-1,1]"}
-_CAFFE = {"color": "RGB", "range": "[0,255]", "mean": VGG_MEAN, "size": (224, 224)}
-
-_FAMILIES = (
-    _family(
-        "mobilenet_v1",
-        "mobilenet_v1",
-        output="AvgPool_1a",
-        size=(224, 224),
-        options={"depth_multiplier": 1.0, "num_classes": None},
-        **_INCEPTION,
-    ),
-    *(
-        _family(
-            f"resnet_v1_{depth}",
-            "resnet_v1",
-            {"depth": depth},
-            output="global_pool",
-            options={"num_classes": None},
-            **_CAFFE,
-        )
-        for depth in (50, 101, 152)
-    ),
-    *(
-        _family(
-            f"vgg_{depth}",
-            "vgg",
-            {"depth": depth},
-            output=f"vgg_{depth}/fc7",
-            options={"depth_multiplier": 1.0, "num_classes": None},
-            **_CAFFE,
-        )
-        for depth in (16, 19)
-    ),
-    _family(
-        "inception_v3",
-        "inception_v3",
-        output="PreLogits",
-        size=(299, 299),
-        options={"depth_multiplier": 1.0, "num_classes": None},
-        **_INCEPTION,
-    ),
-    _family(
-        "inception_resnet_v2",
-        "inception_resnet_v2",
-        output="PreLogitsFlatten",
-        size=(299, 299),
-        options={"num_classes": None},
-        **_INCEPTION,
-    ),
-    _family(
-        "taskonomy",
-        "taskonomy",
-        output="encoder_output",
-        size=(256, 256),
-        range="[-1,1]",
-        options={"feedforward": False},
-    ),
-    _family(
-        "inpainting",
-        "inpainting",
-        output="allconv12",
-        size=(256, 256),
-        color="BGR",
-        range="[-1,1]",
-        options={"mask": "hole"},
-    ),
-    _family("fcrn", "fcrn", output="layer1", size=(512, 512)),
-    _family("prn", "prn", output="resBlock_9", size=(256, 256), range="[0,1]"),
-    _family(
-        "fcn",
-        "fcn",
-        output="conv8",
-        size=(512, 512),
-        options={"num_classes": 21, "depth_multiplier": 1.0, "mean": (123.68, 116.779, 103.939)},
-    ),
-    _family(
-        "tinyface",
-        "tinyface",
-        output="res4b",
-        size=(512, 512),
-        mean=(119.29959869, 110.54627228, 101.83843231),
-    ),
-    _family(
-        "nazeri",
-        "nazeri",
-        output="encoder",
-        size=(256, 256),
-        color="gray",
-        options={"dataset": "places365"},
-    ),
-    _family(
-        "rooms_encoder",
-        "rooms_encoder",
-        output="code",
-        size=(64, 64),
-        range="[-1,1]",
-        options={"arch": "resnet", "prefix": ""},
-    ),
-)
+@functools.lru_cache(maxsize=1)
+def manifest() -> dict[str, Any]:
+    """The tables of ``checkpoints/manifest.toml``."""
+    return tomllib.loads((resources.checkpoints() / "manifest.toml").read_text("utf-8"))
 
 
 def families() -> dict[str, Family]:
-    """Every family by name, in a fixed order."""
-    return {entry.name: entry for entry in _FAMILIES}
+    """Every family by name, in the manifest's order."""
+    return {name: _family(name, **table) for name, table in manifest()["family"].items()}
+
+
+def _family(
+    name: str,
+    *,
+    builder: Mapping[str, Any],
+    size: list[int],
+    color: str,
+    range: str,
+    mean: tuple[float, ...] = (0.0,),
+    **_: Any,
+) -> Family:
+    preset = builder.get("preset", {})
+    return Family(
+        name,
+        Builder(builder["module"], preset),
+        builder["output"],
+        (size[0], size[1]),
+        color,
+        range,
+        tuple(mean),
+        (*builder.get("options", ()), *preset),
+    )
 
 
 def family(name: str) -> Family:

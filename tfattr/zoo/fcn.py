@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfattr.zoo.layers import convolution
+from tfattr.zoo.layers import convolution, scaled
 
 GROUPS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 3))  # of the fifth, only what conv8 depends on
 MEAN = (123.68, 116.779, 103.939)  # mean pixel of VGG-19's training set, R, G, B
@@ -22,7 +22,6 @@ def build(
     num_classes: int = 21,
     depth_multiplier: float = 1.0,
     mean: tuple[float, float, float] = MEAN,
-    scope: str = "inference",
 ) -> tuple[tf.Tensor, dict[str, Any]]:
     """The FCN's downward path in the current graph.
 
@@ -30,13 +29,9 @@ def build(
     VOC, 151 for the project's own ADE20K. ``depth_multiplier`` scales every width (for tests; checkpoints
     have 1). Returns ``(net, end_points)``: ``conv8`` ``[N, H/32, W/32, num_classes]``.
     """
-
-    def width(channels: int) -> int:
-        return max(1, int(channels * depth_multiplier))
-
-    end_points: dict[str, Any] = {}
+    width, end_points = scaled(depth_multiplier), {}
     net = images - tf.constant(mean, tf.float32)
-    with tf.compat.v1.variable_scope(scope):
+    with tf.compat.v1.variable_scope("inference"):
         for group, (channels, repeats) in enumerate(GROUPS, start=1):
             for index in range(1, repeats + 1):
                 name = f"conv{group}_{index}"

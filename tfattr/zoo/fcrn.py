@@ -11,11 +11,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfattr.zoo.layers import batch_norm, convolution, pad_same
+from tfattr.zoo.layers import batch_norm, bottlenecks, convolution, norm_name, pad_same
 
-EPSILON = 1e-4
 # Stage: (units, bottleneck channels, stride of the first unit's 1x1 convolutions).
-STAGES = {2: ("abc", 64, 1), 3: ("abcd", 128, 2), 4: ("abcdef", 256, 2), 5: ("abc", 512, 2)}
+STAGES = {
+    2: (tuple("abc"), 64, 1),
+    3: (tuple("abcd"), 128, 2),
+    4: (tuple("abcdef"), 256, 2),
+    5: (tuple("abc"), 512, 2),
+}
 
 
 def build(images: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
@@ -24,47 +28,31 @@ def build(images: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
     ``images``: float32 ``[N, H, W, 3]``, RGB 0..255, nothing subtracted. Returns ``(net, end_points)``:
     ``layer1`` ``[N, H/32, W/32, 1024]``, before its batch norm.
     """
-    net = _conv(images, "conv1", 64, 7, stride=2, bias=True)
-    net = _norm(net, "bn_conv1", relu=True)
+    net = _unit(images, "conv1", 64, 7, stride=2, relu=True, biases="biases")
     net = tf.nn.max_pool2d(net, 3, 2, "SAME", name="pool1")
     end_points = {"pool1": net}
-    for stage, (units, channels, stride) in STAGES.items():
-        for unit in units:
-            net = _unit(net, f"{stage}{unit}", channels, stride if unit == "a" else 1, project=unit == "a")
-            end_points[f"res{stage}{unit}"] = net
-    net = _conv(net, "layer1", 1024, 1, bias=True)
+    net = bottlenecks(net, STAGES, _unit, end_points, relu="relu")
+    net = _conv(net, "layer1", 1024, 1, biases="biases")
     return net, {**end_points, "layer1": net}
 
 
-def _unit(net: tf.Tensor, name: str, channels: int, stride: int, *, project: bool) -> tf.Tensor:
-    shortcut = net
-    if project:
-        shortcut = _conv(net, f"res{name}_branch1", 4 * channels, 1, stride=stride)
-        shortcut = _norm(shortcut, f"bn{name}_branch1")
-    net = _norm(
-        _conv(net, f"res{name}_branch2a", channels, 1, stride=stride), f"bn{name}_branch2a", relu=True
-    )
-    net = _norm(_conv(net, f"res{name}_branch2b", channels, 3), f"bn{name}_branch2b", relu=True)
-    net = _norm(_conv(net, f"res{name}_branch2c", 4 * channels, 1), f"bn{name}_branch2c")
-    return tf.nn.relu(shortcut + net, name=f"res{name}_relu")
+def _unit(net: tf.Tensor, name: str, *size: int, relu: bool = False, **options: Any) -> tf.Tensor:
+    net = _conv(net, name, *size, **options)
+    with tf.compat.v1.variable_scope(norm_name(name)):
+        net = batch_norm(net, "norm", 1e-4)
+        return tf.nn.relu(net) if relu else net
 
 
 def _conv(
-    net: tf.Tensor, scope: str, channels: int, kernel: int, *, stride: int = 1, bias: bool = False
+    net: tf.Tensor, name: str, channels: int, kernel: int, stride: int = 1, biases: str | None = None
 ) -> tf.Tensor:
-    with tf.compat.v1.variable_scope(scope):
+    with tf.compat.v1.variable_scope(name):
         return convolution(
             pad_same(net, kernel),
             channels,
             kernel,
             weights="weights",
-            biases="biases" if bias else None,
+            biases=biases,
             stride=stride,
             padding="VALID",
         )
-
-
-def _norm(net: tf.Tensor, scope: str, *, relu: bool = False) -> tf.Tensor:
-    with tf.compat.v1.variable_scope(scope):
-        net = batch_norm(net, "norm", EPSILON)
-        return tf.nn.relu(net) if relu else net

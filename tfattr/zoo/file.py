@@ -30,6 +30,10 @@ class Zoo:
     def __len__(self) -> int:
         return len(self.models)
 
+    def __getitem__(self, name: str) -> ModelSpec:
+        """The model of this name; SettingsError if there is none."""
+        return self.only([name]).models[0]
+
     def only(self, names: Sequence[str] | None) -> Zoo:
         """The models of these names, in the zoo's order; all if None.
 

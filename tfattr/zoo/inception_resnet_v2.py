@@ -13,12 +13,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
-from tfattr.zoo.layers import SLIM_INFERENCE, pool_kernel
+from tfattr.zoo.layers import pool_kernel, slim_unit
 
 Convolution = tuple  # (name, channels, kernel) or (name, channels, kernel, stride)
 Branch = Sequence[Convolution]
-
-BATCH_NORM = {**SLIM_INFERENCE, "decay": 0.9997, "epsilon": 0.001}  # no gamma: slim's default
 
 MIXED_5B: tuple[Branch, ...] = (
     (("Conv2d_1x1", 96, 1),),
@@ -93,9 +91,7 @@ def _repeat(net: tf.Tensor, scope: str, name: str, times: int, branches, scale: 
     return net
 
 
-def build(
-    images: tf.Tensor, *, num_classes: int | None = None, scope: str = "InceptionResnetV2"
-) -> tuple[tf.Tensor, dict[str, Any]]:
+def build(images: tf.Tensor, *, num_classes: int | None = None) -> tuple[tf.Tensor, dict[str, Any]]:
     """Inception-ResNet V2 in the current graph.
 
     ``images``: float32 ``[N, H, W, 3]`` in [-1, 1], RGB, at least 75 x 75. Returns ``(net, end_points)``:
@@ -108,9 +104,8 @@ def build(
         end_points[name] = tensor
         return tensor
 
-    unit = {"padding": "SAME", "activation_fn": tf.nn.relu}
-    unit.update(normalizer_fn=slim.batch_norm, normalizer_params=BATCH_NORM)
-    with tf.compat.v1.variable_scope(scope) as outer, slim.arg_scope([slim.conv2d], **unit):
+    unit = slim_unit(epsilon=0.001)  # no gamma: slim's default
+    with tf.compat.v1.variable_scope("InceptionResnetV2") as outer, slim.arg_scope([slim.conv2d], **unit):
         # The original enters its scope twice; op names (not variable names) show it.
         with tf.compat.v1.variable_scope(outer):
             valid = {"padding": "VALID"}

@@ -11,15 +11,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
-from tfattr.zoo.layers import pool_kernel
+from tfattr.zoo.layers import pool_kernel, slim_logits
 
 
 def build(
-    images: tf.Tensor,
-    *,
-    depth_multiplier: float = 1.0,
-    num_classes: int | None = None,
-    scope: str = "InceptionV3",
+    images: tf.Tensor, *, depth_multiplier: float = 1.0, num_classes: int | None = None
 ) -> tuple[tf.Tensor, dict[str, Any]]:
     """Inception V3 in the current graph, without the auxiliary head.
 
@@ -30,11 +26,10 @@ def build(
     """
     from tf_slim.nets import inception_v3
 
-    head = {"activation_fn": None, "normalizer_fn": None}
     with (
         slim.arg_scope(inception_v3.inception_v3_arg_scope(updates_collections=None)),
         slim.arg_scope([slim.batch_norm, slim.dropout], is_training=False),
-        tf.compat.v1.variable_scope(scope) as outer,
+        tf.compat.v1.variable_scope("InceptionV3") as outer,
     ):
         net, end_points = inception_v3.inception_v3_base(
             images, depth_multiplier=depth_multiplier, scope=outer
@@ -47,8 +42,7 @@ def build(
             net = slim.dropout(net, keep_prob=0.8, scope="Dropout_1b")
             end_points["PreLogits"] = net
             if num_classes:
-                net = slim.conv2d(net, num_classes, [1, 1], scope="Conv2d_1c_1x1", **head)
-                net = tf.squeeze(net, [1, 2], name="SpatialSqueeze")
+                net = slim_logits(net, num_classes, "Conv2d_1c_1x1")
         if num_classes:
             end_points["Logits"] = net
             end_points["Predictions"] = slim.softmax(net, scope="Predictions")

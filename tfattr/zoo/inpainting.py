@@ -9,6 +9,7 @@ names have other shapes and are refused.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,51 +24,34 @@ from tfattr.zoo.layers import convolution
 HOLE = 128  # side of the centred hole at the training size of 256
 # A tensor that tells v1 from v2, and its shape in each.
 WITNESS, V1_SHAPE, V2_SHAPE = "inpaint_net/allconv12/kernel", [3, 3, 128, 128], [3, 3, 96, 192]
-# (name, channels, kernel, stride, dilation); "resize" doubles the map before the convolution.
+Layer = tuple  # (name, channels, kernel, stride, dilation)
+
+
+def _downwards(prefix: str, widths: Sequence[int]) -> tuple[Layer, ...]:
+    """The first layers of a stage or branch, of as many as there are widths: to a quarter of the size, then dilated."""
+    names = ("conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "conv6")
+    sizes = ((5, 1, 1), (3, 2, 1), (3, 1, 1), (3, 2, 1), (3, 1, 1), (3, 1, 1))
+    names += tuple(f"conv{number}_atrous" for number in range(7, 11))
+    sizes += tuple((3, 1, dilation) for dilation in (2, 4, 8, 16))
+    return tuple((prefix + name, width, *size) for name, width, size in zip(names, widths, sizes))
+
+
 STAGE_1 = (
-    ("conv1", 32, 5, 1, 1),
-    ("conv2_downsample", 64, 3, 2, 1),
-    ("conv3", 64, 3, 1, 1),
-    ("conv4_downsample", 128, 3, 2, 1),
-    ("conv5", 128, 3, 1, 1),
-    ("conv6", 128, 3, 1, 1),
-    ("conv7_atrous", 128, 3, 1, 2),
-    ("conv8_atrous", 128, 3, 1, 4),
-    ("conv9_atrous", 128, 3, 1, 8),
-    ("conv10_atrous", 128, 3, 1, 16),
+    *_downwards("", (32, 64, 64, *[128] * 7)),
     ("conv11", 128, 3, 1, 1),
     ("conv12", 128, 3, 1, 1),
-    "resize",
+    "resize",  # doubles the map
     ("conv13_upsample/conv13_upsample_conv", 64, 3, 1, 1),
     ("conv14", 64, 3, 1, 1),
     "resize",
     ("conv15_upsample/conv15_upsample_conv", 32, 3, 1, 1),
     ("conv16", 16, 3, 1, 1),
 )
-CONVOLUTION_BRANCH = (
-    ("xconv1", 32, 5, 1, 1),
-    ("xconv2_downsample", 32, 3, 2, 1),
-    ("xconv3", 64, 3, 1, 1),
-    ("xconv4_downsample", 64, 3, 2, 1),
-    ("xconv5", 128, 3, 1, 1),
-    ("xconv6", 128, 3, 1, 1),
-    ("xconv7_atrous", 128, 3, 1, 2),
-    ("xconv8_atrous", 128, 3, 1, 4),
-    ("xconv9_atrous", 128, 3, 1, 8),
-    ("xconv10_atrous", 128, 3, 1, 16),
-)
-ATTENTION_BRANCH = (
-    ("pmconv1", 32, 5, 1, 1),
-    ("pmconv2_downsample", 32, 3, 2, 1),
-    ("pmconv3", 64, 3, 1, 1),
-    ("pmconv4_downsample", 128, 3, 2, 1),
-    ("pmconv5", 128, 3, 1, 1),
-)
+CONVOLUTION_BRANCH = _downwards("x", (32, 32, 64, 64, *[128] * 6))
+ATTENTION_BRANCH = _downwards("pm", (32, 32, 64, 128, 128))
 
 
-def build(
-    images: tf.Tensor, *, mask: str | os.PathLike[str] = "hole", scope: str = "inpaint_net"
-) -> tuple[tf.Tensor, dict[str, Any]]:
+def build(images: tf.Tensor, *, mask: str | os.PathLike[str] = "hole") -> tuple[tf.Tensor, dict[str, Any]]:
     """The inpainting generator in the current graph.
 
     ``images``: float32 ``[N, H, W, 3]`` in [-1, 1], BGR, H and W multiples of 8. ``mask``: ``"hole"`` (a
@@ -83,7 +67,7 @@ def build(
         )
     holes = tf.constant(make_mask(mask, height, width)[None, :, :, None], name="mask")
     end_points: dict[str, Any] = {}
-    with tf.compat.v1.variable_scope(scope):
+    with tf.compat.v1.variable_scope("inpaint_net"):
         incomplete = images * (1.0 - holes)
         net = _chain(_with_mask(incomplete, holes), STAGE_1, end_points)
         coarse = tf.clip_by_value(_conv(net, "conv17", 3, activation=None), -1.0, 1.0)

@@ -11,47 +11,31 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
-from tfattr.zoo.layers import SLIM_INFERENCE, pool_kernel
+from tfattr.zoo.layers import pool_kernel, scaled, slim_logits, slim_unit
 
 # (stride, pointwise depth at multiplier 1) of the 13 depthwise + pointwise pairs.
 SEPARABLE = (
-    (1, 64),
-    (2, 128),
-    (1, 128),
-    (2, 256),
-    (1, 256),
-    (2, 512),
+    *((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512)),
     *((1, 512),) * 5,
-    (2, 1024),
-    (1, 1024),
+    *((2, 1024), (1, 1024)),
 )
-BATCH_NORM = {**SLIM_INFERENCE, "center": True, "scale": True, "decay": 0.9997, "epsilon": 0.001}
 
 
 def build(
-    images: tf.Tensor,
-    *,
-    depth_multiplier: float = 1.0,
-    min_depth: int = 8,
-    num_classes: int | None = None,
-    scope: str = "MobilenetV1",
+    images: tf.Tensor, *, depth_multiplier: float = 1.0, num_classes: int | None = None
 ) -> tuple[tf.Tensor, dict[str, Any]]:
     """MobileNet V1 in the current graph.
 
     ``images``: float32 ``[N, H, W, 3]`` in [-1, 1], RGB, H and W known. ``depth_multiplier`` scales every
-    width (at least ``min_depth`` channels). Returns ``(net, end_points)``: ``AvgPool_1a``
+    width (at least 8 channels). Returns ``(net, end_points)``: ``AvgPool_1a``
     ``[N, 1, 1, int(1024 * multiplier)]`` for maps of at most 7x7; with ``num_classes`` (the released files:
     1001, class 0 is background) also ``Logits`` and ``Predictions`` ``[N, num_classes]``.
     """
-
-    def depth(channels: int) -> int:
-        return max(int(channels * depth_multiplier), min_depth)
-
+    depth = scaled(depth_multiplier, least=8)
     end_points: dict[str, Any] = {}
-    unit = {"padding": "SAME", "activation_fn": tf.nn.relu6}
-    unit.update(normalizer_fn=slim.batch_norm, normalizer_params=BATCH_NORM)
+    unit = slim_unit(tf.nn.relu6, scale=True, epsilon=0.001)
     convolutions = [slim.conv2d, slim.separable_conv2d]
-    with tf.compat.v1.variable_scope(scope) as outer, slim.arg_scope(convolutions, **unit):
+    with tf.compat.v1.variable_scope("MobilenetV1") as outer, slim.arg_scope(convolutions, **unit):
         # The original enters its scope twice; op names (not variable names) show it.
         with tf.compat.v1.variable_scope(outer):
             net = slim.conv2d(images, depth(32), [3, 3], stride=2, scope="Conv2d_0")
@@ -68,10 +52,7 @@ def build(
             end_points["AvgPool_1a"] = net
             if num_classes:
                 net = slim.dropout(net, is_training=False, scope="Dropout_1b")
-                net = slim.conv2d(
-                    net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope="Conv2d_1c_1x1"
-                )
-                net = tf.squeeze(net, [1, 2], name="SpatialSqueeze")
+                net = slim_logits(net, num_classes, "Conv2d_1c_1x1")
         if num_classes:
             end_points["Logits"] = net
             end_points["Predictions"] = slim.softmax(net, scope="Predictions")

@@ -24,9 +24,7 @@ ENCODERS = {
 }
 
 
-def build(
-    images: tf.Tensor, *, dataset: str = "places365", scope: str = "gen"
-) -> tuple[tf.Tensor, dict[str, Any]]:
+def build(images: tf.Tensor, *, dataset: str = "places365") -> tuple[tf.Tensor, dict[str, Any]]:
     """The colorization generator's encoder in the current graph.
 
     ``images``: float32 ``[N, H, W, 1]``, grey 0..255. ``dataset``: ``places365`` or ``cifar10``. Returns
@@ -38,7 +36,7 @@ def build(
         raise SettingsError(f"The colorization net was trained on {' or '.join(ENCODERS)}, not {dataset!r}.")
     end_points: dict[str, Any] = {}
     net = images
-    with tf.compat.v1.variable_scope(scope):
+    with tf.compat.v1.variable_scope("gen"):
         for index, (channels, stride) in enumerate(ENCODERS[dataset]):
             with tf.compat.v1.variable_scope(f"conv{index}"):
                 net = convolution(net, channels, 4, weights="kernel", biases="bias", stride=stride)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from tfattr import resources
 from tfattr.errors import SettingsError
-from tfattr.io import tomllib
 from tfattr.trunk.preprocessing import Preprocessing
+from tfattr.zoo.families import manifest
 
 ZOOS = ("taskonomy", "collected", "merged")
 _FRAME = ("size", "color", "range", "mean", "clip", "hole", "antialias", "resize")
@@ -84,15 +83,12 @@ class Entry:
 
 @functools.lru_cache(maxsize=1)
 def _manifest() -> dict[str, Entry]:
-    content = tomllib.loads((resources.checkpoints() / "manifest.toml").read_text("utf-8"))
-    found = {}
-    for table in content["model"]:
-        table = {**content["family"].get(table["family"], {}), **table}
-        found[table["id"]] = _entry(table)
-    return found
+    found = (_entry({**manifest()["family"][table["family"]], **table}) for table in manifest()["model"])
+    return {one.id: one for one in found}
 
 
 def _entry(table: dict[str, Any]) -> Entry:
+    del table["builder"]
     # An empty list is how a model drops its family's clip.
     frame = {key: table.pop(key) for key in _FRAME if key in table}
     frame = {key: tuple(value) if isinstance(value, list) else value for key, value in frame.items()}

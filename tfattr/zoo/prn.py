@@ -11,22 +11,21 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
-from tfattr.zoo.layers import SLIM_INFERENCE
+from tfattr.zoo.layers import slim_unit
 
-BATCH_NORM = {**SLIM_INFERENCE, "center": True, "scale": True, "decay": 0.999, "epsilon": 0.001}
+UNIT = slim_unit(scale=True, epsilon=0.001)
 WIDTHS = (32, 64, 128, 256, 512)  # two blocks each, the first of stride 2
 
 
-def build(images: tf.Tensor, *, scope: str = "resfcn256") -> tuple[tf.Tensor, dict[str, Any]]:
+def build(images: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
     """PRN's encoder in the current graph.
 
     ``images``: float32 ``[N, H, W, 3]`` in [0, 1], RGB. Returns ``(net, end_points)``: ``resBlock`` ...
     ``resBlock_9`` (the paper's ``ResBlock10``), the last ``[N, H/32, W/32, 512]``.
     """
     end_points: dict[str, Any] = {}
-    unit = {"activation_fn": tf.nn.relu, "biases_initializer": None, "padding": "SAME"}
-    unit.update(normalizer_fn=slim.batch_norm, normalizer_params=BATCH_NORM)
-    with tf.compat.v1.variable_scope(scope), slim.arg_scope([slim.conv2d], **unit):
+    convolutions = slim.arg_scope([slim.conv2d], biases_initializer=None, **UNIT)
+    with tf.compat.v1.variable_scope("resfcn256"), convolutions:
         net = slim.conv2d(images, 16, 4, scope="Conv")
         for index in range(2 * len(WIDTHS)):
             name = "resBlock" if index == 0 else f"resBlock_{index}"
@@ -44,5 +43,5 @@ def _block(net: tf.Tensor, channels: int, stride: int, scope: str) -> tf.Tensor:
         net = slim.conv2d(net, channels // 2, 1, scope="Conv")
         net = slim.conv2d(net, channels // 2, 4, stride=stride, scope="Conv_1")
         net = slim.conv2d(net, channels, 1, scope="Conv_2", **plain)
-        net = slim.batch_norm(net + shortcut, scope="BatchNorm", **BATCH_NORM)
+        net = slim.batch_norm(net + shortcut, scope="BatchNorm", **UNIT["normalizer_params"])
         return tf.nn.relu(net)

@@ -12,18 +12,13 @@ import tensorflow as tf
 
 from tfattr.compat.slim import slim
 from tfattr.errors import SettingsError
-from tfattr.zoo.layers import SLIM_INFERENCE
+from tfattr.zoo.layers import slim_logits, slim_unit
 
-BATCH_NORM = {**SLIM_INFERENCE, "center": True, "scale": True, "decay": 0.997, "epsilon": 1e-5}
 UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # of the four blocks
 
 
 def build(
-    images: tf.Tensor,
-    *,
-    depth: int = 50,
-    num_classes: int | None = None,
-    scope: str | None = None,
+    images: tf.Tensor, *, depth: int = 50, num_classes: int | None = None
 ) -> tuple[tf.Tensor, dict[str, Any]]:
     """ResNet V1 in the current graph.
 
@@ -35,20 +30,16 @@ def build(
         raise SettingsError(f"ResNet V1 has 50, 101 or 152 layers, not {depth}; set depth to one of these.")
     from tf_slim.nets import resnet_v1
 
-    scope = scope or f"resnet_v1_{depth}"
+    scope = f"resnet_v1_{depth}"
     with slim.arg_scope(inference_scope()):
         net, end_points = resnet_v1.resnet_v1(
             images, blocks(depth), is_training=False, global_pool=True, scope=scope
         )
-        end_points = dict(end_points)
-        end_points["global_pool"] = net
+        end_points = {**end_points, "global_pool": net}
         if num_classes:
             reenter = tf.compat.v1.variable_scope(scope, auxiliary_name_scope=False)
             with reenter, tf.name_scope(f"{scope}/"):
-                net = slim.conv2d(
-                    net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope="logits"
-                )
-                net = tf.squeeze(net, [1, 2], name="SpatialSqueeze")
+                net = slim_logits(net, num_classes, "logits")
             end_points["Logits"] = net
             end_points["Predictions"] = slim.softmax(net, scope="predictions")
     return net, end_points
@@ -56,7 +47,7 @@ def build(
 
 def inference_scope() -> dict[Any, Any]:
     """TF-Slim's ResNet argument scope for inference (its padding, batch norm and activations)."""
-    unit = {"activation_fn": tf.nn.relu, "normalizer_fn": slim.batch_norm, "normalizer_params": BATCH_NORM}
+    unit = slim_unit(scale=True, epsilon=1e-5)
     with slim.arg_scope([slim.conv2d], **unit), slim.arg_scope([slim.max_pool2d], padding="SAME") as scope:
         return scope
 

@@ -24,19 +24,15 @@ def build(images: tf.Tensor, *, feedforward: bool = False) -> tuple[tf.Tensor, d
     ``feedforward``: variables under ``feedforward/`` and a flat code. Returns ``(net, end_points)``:
     ``encoder_output`` ``[N, H/16, W/16, 8]``, or ``[N, H/16 * W/16 * 8]`` with ``feedforward``.
     """
-    with tf.compat.v1.variable_scope("feedforward" if feedforward else tf.compat.v1.get_variable_scope()):
-        return _encoder(images, flat=feedforward)
-
-
-def _encoder(images: tf.Tensor, *, flat: bool) -> tuple[tf.Tensor, dict[str, Any]]:
     from tf_slim.nets import resnet_v1
 
-    with slim.arg_scope(inference_scope()):
+    scope = tf.compat.v1.variable_scope("feedforward" if feedforward else tf.compat.v1.get_variable_scope())
+    with scope, slim.arg_scope(inference_scope()):
         net, end_points = resnet_v1.resnet_v1(
             images, blocks(50, (2, 2, 1, 1)), is_training=False, global_pool=False, scope="encoder"
         )
         net = slim.conv2d(net, CODE_CHANNELS, [3, 3], scope="compress1")
-    if flat:
-        size = net.shape[1] * net.shape[2] * net.shape[3]
-        net = tf.reshape(net, [-1, size], name="encoder/squeeze")
+        if feedforward:
+            size = net.shape[1] * net.shape[2] * net.shape[3]
+            net = tf.reshape(net, [-1, size], name="encoder/squeeze")
     return net, {**end_points, "encoder_output": net}

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfattr.compat.slim import slim
 from tfattr.errors import SettingsError
+from tfattr.zoo.layers import scaled
 
 # (channels, number of 3x3 convolutions) of the five groups.
 GROUPS = {
@@ -26,14 +27,13 @@ def build(
     depth: int = 16,
     depth_multiplier: float = 1.0,
     num_classes: int | None = None,
-    scope: str | None = None,
 ) -> tuple[tf.Tensor, dict[str, Any]]:
     """VGG in the current graph, fully connected layers as convolutions, dropout left as the identity.
 
     ``images``: float32 ``[N, H, W, 3]``, RGB 0..255 minus the mean pixel, at least 224 x 224. ``depth``: 16
     or 19. ``depth_multiplier`` scales every width (for tests; the released files have 1). Returns
-    ``(net, end_points)``: ``<scope>/fc7`` ``[N, 1, 1, 4096]`` at 224; with ``num_classes`` (released: 1000)
-    also ``<scope>/fc8``, squeezed where the map is 1x1. Raises SettingsError for another depth or an input
+    ``(net, end_points)``: ``vgg_<depth>/fc7`` ``[N, 1, 1, 4096]`` at 224; with ``num_classes`` (released: 1000)
+    also ``vgg_<depth>/fc8``, squeezed where the map is 1x1. Raises SettingsError for another depth or an input
     that is too small.
     """
     if depth not in GROUPS:
@@ -43,14 +43,9 @@ def build(
             f"vgg_{depth} was given inputs of {images.shape[1]}x{images.shape[2]}, but its fc6 is a 7x7 "
             "convolution at stride 32; use at least 224x224."
         )
-
-    def width(channels: int) -> int:
-        return max(1, int(channels * depth_multiplier))
-
-    scope = scope or f"vgg_{depth}"
+    scope, width, net = f"vgg_{depth}", scaled(depth_multiplier), images
     end_points: dict[str, Any] = {}
     with tf.compat.v1.variable_scope(scope):
-        net = images
         for index, (channels, repeats) in enumerate(GROUPS[depth], start=1):
             net = slim.repeat(net, repeats, slim.conv2d, width(channels), [3, 3], scope=f"conv{index}")
             end_points[f"{scope}/conv{index}"] = net

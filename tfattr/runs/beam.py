@@ -14,13 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from tfattr.affinity.measures import DEFAULT_MEASURE, entry_name
-from tfattr.distributed import WorkersError
-from tfattr.distributed.messages import subdued
-from tfattr.distributed.options import BeamOptions
-from tfattr.distributed.partial import (
+from tfattr.errors import MissingExtraError, RecordsError, SettingsError, TfattrError, WorkersError
+from tfattr.probe import ProbeImage, ProbeSurvey
+from tfattr.runs.beam_cluster import local_cluster, subdued
+from tfattr.runs.feed import Feed
+from tfattr.runs.partial import (
     Comparison,
     in_order,
     load_partial,
@@ -29,14 +30,19 @@ from tfattr.distributed.partial import (
     parts_of,
     save_partial,
 )
-from tfattr.distributed.progress import ShardWatch
-from tfattr.distributed.saved import read_notes, remove_halves, remove_trunks, save_trunk
-from tfattr.distributed.task import Task, forget_trunks, perform, record_outcome, tasks_of
-from tfattr.errors import MissingExtraError, RecordsError, TfattrError
-from tfattr.probe import ProbeImage, ProbeSurvey
-from tfattr.runs.feed import Feed
-from tfattr.runs.shard import Plan, Work
-from tfattr.runs.timing import add_model
+from tfattr.runs.plan import Plan, Work
+from tfattr.runs.workers import (
+    SHARDS_PER_TASK,
+    ShardWatch,
+    Task,
+    forget_trunks,
+    perform,
+    record_outcome,
+    remove_halves,
+    remove_trunks,
+    save_trunk,
+    tasks_of,
+)
 
 if TYPE_CHECKING:
     from tfattr.affinity import AffinityState
@@ -44,6 +50,69 @@ if TYPE_CHECKING:
 
 _PARTIAL_NAME = ".affinity"
 _LONGEST = 300  # characters of a message that is not ours
+# Beam's list of short names lacks this one.
+_DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"
+_EXPECTED = (
+    "expected workers=N (processes on this machine), address=tcp://HOST:PORT (a running Dask cluster), or "
+    "runner=NAME with that Beam runner's own options"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamOptions:
+    """How a pipeline is run.
+
+    Attributes:
+        flags: for Beam's ``PipelineOptions``.
+        workers: start a Dask cluster of so many processes on this machine; 0 starts none.
+        shards_per_task: the most shards that one task computes.
+    """
+
+    flags: tuple[str, ...]
+    workers: int = 0
+    shards_per_task: int = SHARDS_PER_TASK
+
+    @classmethod
+    def parse(cls, pairs: Sequence[str]) -> BeamOptions:
+        """From ``KEY=VALUE``: ``workers``, ``address``, ``shards_per_task``; all others are Beam's.
+
+        Raises:
+            SettingsError: no pair, a bad number, or nothing that says where to run.
+        """
+        given: dict[str, str] = {}
+        for pair in pairs:
+            key, mark, value = pair.strip().lstrip("-").partition("=")
+            if not mark or not key or not value:
+                raise SettingsError(f"--runner-options {pair!r}: found no KEY=VALUE; {_EXPECTED}.")
+            given[key] = value
+        workers = _count(given, "workers", 0)
+        shards = _count(given, "shards_per_task", SHARDS_PER_TASK)
+        if "address" in given:
+            given["dask_client_address"] = given.pop("address")
+        on_dask = [key for key in given if key in ("dask_client_address", "dask_scheduler_file")]
+        if workers and (on_dask or "runner" in given):
+            raise SettingsError(
+                f"--runner-options: workers=N starts a cluster of its own, {(on_dask or ['runner'])[0]} names another; "
+                "give one of them."
+            )
+        runner = given.pop("runner", "dask" if workers or on_dask else "")
+        if not runner:
+            raise SettingsError(f"--runner-options: nothing says where to run; {_EXPECTED}.")
+        if runner.lower() in ("dask", "daskrunner"):
+            runner = _DASK
+            if "dask_npartitions" not in given:
+                given.setdefault("dask_partition_size", "1")  # Dask's own 128 tasks would go to one worker
+        flags = (f"--runner={runner}", *(f"--{key}={value}" for key, value in given.items()))
+        return cls(flags, workers, shards)
+
+
+def _count(given: dict[str, str], key: str, default: int) -> int:
+    text = given.pop(key, None)
+    if text is None:
+        return default
+    if not text.isdigit() or int(text) < 1:
+        raise SettingsError(f"--runner-options {key}={text}: expected a number of at least 1.")
+    return int(text)
 
 
 class BeamEngine:
@@ -62,8 +131,6 @@ class BeamEngine:
         _need_beam()
         self._stack.enter_context(subdued())
         if self._options.workers:
-            from tfattr.distributed.cluster import local_cluster
-
             address = self._stack.enter_context(local_cluster(self._options.workers))
             self._flags = (*self._flags, f"--dask_client_address={address}")
         return self
@@ -205,7 +272,6 @@ class BeamRunner:
             self._run(build)
         remove_halves(self._plan, self._works)
         for model in self._works:
-            add_model(self._plan.out, model, **read_notes(self._plan.out, model))
             record_outcome(self._plan, model)
 
 

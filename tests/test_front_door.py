@@ -1,0 +1,113 @@
+"""The front door, line by line: what a user types first, on some of the embedded rooms and a few photographs."""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+import pandas
+import pytest
+from found import some
+from matplotlib.figure import Figure
+
+import tfattr
+from tfattr import resources
+
+LINES = """
+import tfattr
+zoo = tfattr.open_zoo("rooms")
+run = tfattr.run(zoo, probe="rooms", out="out/mine", methods=["grad_input"])
+run
+run.affinity("grad_input")
+run.rank("rgb2depth")
+run.plot_affinity(order="tree"); run.plot_maps(3); run.plot_tree()
+run.add("zoo.toml:newcomer")
+run.evaluate("rooms").to_dataframe(); run.report()
+tfattr.attribute(trunk, photos, "elrp")
+"""
+NAMES = ["autoencoder", "denoise", "edge2d", "reshade", "rgb2depth", "rgb2mist", "rgb2sfnorm", "class_places"]
+SMALLER = {
+    'tfattr.open_zoo("rooms")': f'tfattr.open_zoo("rooms").only({NAMES})',
+    'methods=["grad_input"]': 'methods=["grad_input"], limit=4, progress=False',
+    '"zoo.toml:newcomer"': '"zoo.toml:newcomer", progress=False',
+}
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory, rooms_trunk, rooms_photos):
+    """Each line's values, as a notebook would show them, and the names that it leaves."""
+    folder = tmp_path_factory.mktemp("front_door")
+    (table,) = (
+        text
+        for text in (resources.checkpoints() / "rooms" / "zoo.toml").read_text().split("[[model]]")
+        if 'name = "rgb2depth_plain"' in text
+    )
+    table = table.replace('name = "rgb2depth_plain"', 'name = "newcomer"')
+    (folder / "zoo.toml").write_text(
+        "[[model]]" + table.replace('path = "', f'path = "{resources.checkpoints()}/rooms/')
+    )
+    photos = [tfattr.read_photo(path) for path in rooms_photos[:2]]
+    names: dict = {"trunk": rooms_trunk("rgb2depth_plain"), "photos": photos}
+    code = LINES
+    for old, new in SMALLER.items():
+        assert old in code
+        code = code.replace(old, new)
+    values = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for statement in some(ast.parse(code).body):
+            line = ast.unparse(statement)
+            if isinstance(statement, ast.Expr):
+                values[line.split("(")[0]] = eval(line, names)
+                if line == "run":
+                    values["html"] = names["run"]._repr_html_()
+            else:
+                exec(line, names)
+    return values, names, folder
+
+
+@pytest.mark.slow
+def test_the_ten_lines(said):
+    values, names, folder = said
+    html = values["html"]
+    for part in ("rgb2depth", "4 (rooms)", "grad_input", "<table", "<svg"):
+        assert part in html
+    affinity, ranked = values["run.affinity"], values["run.rank"]
+    assert list(affinity.index) == list(affinity.columns) == NAMES
+    assert np.isfinite(affinity.to_numpy()).all()
+    assert isinstance(ranked, pandas.DataFrame)
+    assert {"source", "affinity", "low", "high"} <= set(ranked.columns)
+    assert set(ranked["source"]) == set(NAMES) - {"rgb2depth"}
+    for kind in ("affinity", "maps", "tree"):
+        assert isinstance(values[f"run.plot_{kind}"], Figure), kind
+    assert values["run.add"] is names["run"]
+    again = tfattr.open_run(folder / "out/mine")
+    assert list(again.models) == [*NAMES, "newcomer"]
+    # The models that were there keep their numbers.
+    np.testing.assert_array_equal(again.affinity("grad_input").loc[NAMES, NAMES], affinity)
+    assert (folder / values["run.report"]) == folder / "out/mine/report.html"
+    assert (folder / values["run.report"]).stat().st_size > 10_000
+    maps = values["tfattr.attribute"]
+    assert maps.shape == (2, 64, 64, 3)
+    assert np.abs(maps).max() > 0
+
+
+@pytest.mark.slow
+def test_the_judgement_is_the_one_by_hand(said):
+    """P@1 of the front door's evaluation, counted from the frame of affinities and the shipped table."""
+    from tfattr.evaluation import find_truth
+
+    values, _, folder = said
+    judged = values["run.evaluate"]
+    assert isinstance(judged, pandas.DataFrame)
+    truth = pandas.read_csv(find_truth("rooms"))
+    affinity = tfattr.open_run(folder / "out/mine").affinity("grad_input")
+    targets = [name for name in NAMES if name in set(truth["target"])]
+    hits = 0
+    for target in some(targets):
+        others = truth[
+            (truth["target"] == target) & truth["source"].isin(NAMES) & (truth["source"] != target)
+        ]
+        best = affinity.loc[target, [name for name in NAMES if name != target]].idxmax()
+        hits += best in set(others.nlargest(5, "affinity")["source"])
+    assert judged.loc["grad_input", "P@1"] == pytest.approx(hits / len(targets))
