@@ -8,6 +8,7 @@ import tensorflow as tf
 from found import some
 
 import tfattr
+from tfattr.compat import installed
 from tfattr.compat.keras import keras
 from tfattr.errors import GraphError, ModelFileError
 from tfattr.trunk import Preprocessing, Trunk
@@ -200,7 +201,8 @@ def test_other_precisions_are_loaded_in_float32(policy, norm, x):
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "float64"])
 def test_a_global_policy_does_not_reach_the_analyzers(policy, x):
-    pytest.importorskip("innvestigate")
+    if not installed.has_innvestigate():  # its own import fails on Keras 3
+        pytest.skip("iNNvestigate 2.1 is not installed")
     layers = [L.Conv2D(6, 3, activation="relu", dtype="float32"), L.GlobalAveragePooling2D(dtype="float32")]
     trunk = Trunk.from_keras(
         keras.Sequential([keras.Input((16, 16, 3), dtype="float32"), *layers]), preprocessing=FRAME

@@ -362,7 +362,7 @@ def test_the_fast_way_of_building_gives_the_numbers_of_the_slow_way(name):
 
 def test_weights_are_those_of_the_plan():
     plan = make_plan(GraphView(*freeze(relu_net(), SHAPE)))
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    with tf.compat.v1.Session(graph=tf.Graph()) as session, graph_mode(session):
         model = build_keras_model(plan)
         load_weights(session, model, plan)
         kernel = session.run(model.get_layer("layer0001_conv").kernel)

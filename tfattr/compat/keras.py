@@ -30,7 +30,7 @@ else:
             f"`pip install tf-keras~={tf.__version__.rsplit('.', 1)[0]}.0`."
         ) from error
 
-__all__ = ["application_layers", "keras", "keras_3", "keras_of", "saved_by", "sublayers"]
+__all__ = ["application_layers", "keras", "keras_3", "keras_of", "saved_by", "saved_metadata", "sublayers"]
 
 
 def keras_3() -> ModuleType | None:
@@ -64,6 +64,13 @@ def saved_by(path: str) -> str | None:
             return "3.x" if "DTypePolicy" in config and not found.startswith("3.") else found or None
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile):
         return None  # a folder, or damaged: loading it says what is wrong
+
+
+def saved_metadata() -> type[Any]:
+    """The message that holds the configurations of layers beside a SavedModel of legacy Keras; Keras 3 has none."""
+    from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
+
+    return SavedMetadata
 
 
 def _text(stored: Any) -> str:

@@ -167,8 +167,7 @@ def _check_archive(path: str, trust: bool, own: Collection[str]) -> None:
 
 def _check_folder(path: str, own: Collection[str]) -> None:
     """The configurations that a SavedModel of Keras keeps beside its graph, in TF 2.5 and later or before."""
-    from keras.protobuf.saved_metadata_pb2 import SavedMetadata
-
+    from tfattr.compat.keras import saved_metadata
     from tfattr.trunk.saved_code import parse
 
     texts = [
@@ -179,7 +178,7 @@ def _check_folder(path: str, own: Collection[str]) -> None:
     beside = os.path.join(path, "keras_metadata.pb")
     if os.path.exists(beside):
         with open(beside, "rb") as file:
-            texts += [node.metadata for node in SavedMetadata.FromString(file.read()).nodes]
+            texts += [node.metadata for node in saved_metadata().FromString(file.read()).nodes]
     for text in texts:
         if text.strip():
             check_config(json.loads(text), path, own)
