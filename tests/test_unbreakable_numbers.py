@@ -7,12 +7,13 @@ import json
 
 import numpy as np
 import pytest
+from made_records import make_record
 from small_zoo import attribute, write_photos, write_zoo
 
 import tfattr.runs.verify
 from tfattr.affinity import AffinityWarning
 from tfattr.cli.main import main
-from tfattr.records import REPRESENTATION, make_record
+from tfattr.records import REPRESENTATION
 from tfattr.runs.analysis import compute_affinity
 from tfattr.runs.verify import AbnormalMaps, abnormal_maps, kind_of
 

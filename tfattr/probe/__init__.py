@@ -1,33 +1,19 @@
-"""Probe images: listed, decoded to uint8 RGB, cut to the centre square.
-
-``list_probe`` finds them, ``survey`` says which are readable, ``photos`` streams their pixels.
-"""
+"""Probe images: listed (``list_probe``), decoded to uint8 RGB (``read_photo``), surveyed: which can be read (``survey``)."""
 
 from __future__ import annotations
 
-from tfattr.probe.decoding import MAX_PIXELS, UnreadablePhotoError, centre_square, read_photo
+from tfattr.probe.decoding import MAX_PIXELS, UnreadablePhotoError, read_photo
 from tfattr.probe.listing import IMAGE_SUFFIXES, ProbeImage, list_probe
-from tfattr.probe.reading import (
-    Photo,
-    PhotoStream,
-    ProbeSurvey,
-    SkippedImage,
-    photos,
-    survey,
-)
+from tfattr.probe.reading import ProbeSurvey, SkippedImage, survey
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
-    "Photo",
-    "PhotoStream",
     "ProbeImage",
     "ProbeSurvey",
     "SkippedImage",
     "UnreadablePhotoError",
-    "centre_square",
     "list_probe",
-    "photos",
     "read_photo",
     "survey",
 ]

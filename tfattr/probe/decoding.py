@@ -13,7 +13,6 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tfattr.errors import ProbeError, SettingsError
-from tfattr.trunk import preprocessing
 
 # Pillow's own warning level: about a quarter gibibyte of RGB. Larger files are decompression bombs to us.
 MAX_PIXELS = 89_478_485
@@ -197,17 +196,3 @@ def _eight_bits(strip: Image.Image, name: str | os.PathLike[str]) -> np.ndarray:
     if deep.min() < 0 or deep.max() > 65535:
         raise UnreadablePhotoError(name, "holds 32-bit integer pixels, expected 8 or 16 bits a channel")
     return ((deep * 255 + 32767) // 65535).astype(np.uint8)[:, :, None]
-
-
-def centre_square(photo: np.ndarray) -> np.ndarray:
-    """Cuts the centre square of even side ``2 * (min(H, W) // 2)`` out of ``[H, W, ...]``.
-
-    Source: ``load_raw_image_center_crop`` in the authors' ``load_ops.py``.
-
-    Raises:
-        ProbeError: a side is shorter than 2 pixels.
-    """
-    height, width = photo.shape[:2]
-    if min(height, width) < 2:
-        raise ProbeError(f"a photo of {height} x {width} pixels has no centre square; 2 x 2 is the least")
-    return preprocessing.centre_square(photo)

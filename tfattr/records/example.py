@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from tfattr.errors import RecordsError, SettingsError
-from tfattr.records.stored import StoredMaps, stored_maps
+from tfattr.errors import RecordsError
+from tfattr.records.stored import StoredMaps
 
 _LITTLE_ENDIAN: dict[str, np.dtype] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
@@ -35,33 +35,6 @@ class MapRecord:
     def map(self) -> np.ndarray:
         """The map itself, float32 ``[H, W, C]``."""
         return self.stored.astype(np.float32) * np.float32(self.scale)
-
-
-def make_record(
-    map: np.ndarray,
-    id: str,
-    index: int,
-    *,
-    channels: str = "mean",
-    dtype: str = "float16",
-    record_key: str = "",
-) -> MapRecord:
-    """Prepares a map ``[H, W, C]`` for storage.
-
-    Args:
-        map: the attribution map.
-        id: the probe image's id.
-        index: its position among the run's readable probe images.
-        channels, dtype: see :func:`tfattr.records.stored.stored_maps`.
-        record_key: the key of model, method and run.
-
-    Raises:
-        SettingsError: unknown ``channels`` or ``dtype``, or a map that is not ``[H, W, C]``.
-    """
-    if map.ndim != 3:
-        raise SettingsError(f"the map of {id} has shape {map.shape}, expected [H, W, C] with no side of 0")
-    batch = stored_maps(map[None], channels, dtype)
-    return next(records_of(batch, [id], index, record_key))
 
 
 def records_of(
@@ -103,11 +76,6 @@ class Encoder:
         feature["finite"].int64_list.value[0] = int(record.finite)
         feature["origin"].bytes_list.value[0] = record.record_key.encode()
         return self._example.SerializeToString(deterministic=True)
-
-
-def encode(record: MapRecord) -> bytes:
-    """One record as :class:`Encoder` writes it."""
-    return Encoder()(record)
 
 
 def decode(data: bytes) -> MapRecord:
