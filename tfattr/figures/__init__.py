@@ -9,12 +9,15 @@ from tfattr.figures.heatmap import affinity_figure
 from tfattr.figures.joined import matrix_and_tree_figure
 from tfattr.figures.maps import maps_figure
 from tfattr.figures.names import method_name, short_names
+from tfattr.figures.plots import Plot, PlotData, register_plot
 from tfattr.figures.saving import save_figure
 from tfattr.figures.sheets import affinity_sheet, tree_sheet
 from tfattr.figures.sizes import size_curve_figure, size_sheet
 from tfattr.figures.style import group_colours
 
 __all__ = [
+    "Plot",
+    "PlotData",
     "affinity_figure",
     "affinity_sheet",
     "group_colours",
@@ -23,6 +26,7 @@ __all__ = [
     "method_name",
     "model_graph_figure",
     "precision_recall_figure",
+    "register_plot",
     "save_figure",
     "short_names",
     "size_curve_figure",

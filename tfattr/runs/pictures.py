@@ -1,21 +1,25 @@
-"""The pictures of a run: matrices, trees, and maps of a few images."""
+"""The pictures of a run or study: every registered plot into ``figures/``, as PNG and SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from tfattr.affinity import AffinityResult, Tree
+from tfattr.affinity import AffinityResult, ImageCosines, Tree
 from tfattr.affinity.measures import split_entry
-from tfattr.figures import affinity_figure, maps_figure, save_figure, tree_figure
-from tfattr.figures.names import method_name
+from tfattr.errors import TfattrError
+from tfattr.figures import save_figure
+from tfattr.figures.plots import Plot, plots_of
 from tfattr.io import atomic_write
 from tfattr.probe import ProbeImage, read_photo
 from tfattr.records import RunManifest, map_directory, read_maps
 from tfattr.runs.failures import is_lacking
+from tfattr.runs.study import Study, open_study
 from tfattr.trunk.preprocessing import Preprocessing
 
 PREVIEWS_NAME = "previews.npz"
@@ -35,52 +39,110 @@ def save_previews(run: Path, images: Sequence[ProbeImage]) -> None:
         np.savez_compressed(file, photos=photos, ids=np.array([image.id for image in chosen], dtype=str))
 
 
+class StudyData:
+    """:class:`tfattr.figures.plots.PlotData` of a study, or of a run, which is a study of one."""
+
+    def __init__(
+        self,
+        study: Study,
+        result: AffinityResult | None = None,
+        trees: Mapping[str, Tree] | None = None,
+        groups: Mapping[str, str] | None = None,
+    ) -> None:
+        self._study, self._run = study, study.folder(study.main)
+        self._manifest = RunManifest.load(self._run)
+        self.groups = self._manifest.source.get("groups", {}) if groups is None else groups
+        known = {"result": result, "trees": trees}
+        self.__dict__.update({name: value for name, value in known.items() if value is not None})
+
+    @cached_property
+    def result(self) -> AffinityResult:
+        return AffinityResult.load(self._run / "affinity.npz")
+
+    @cached_property
+    def trees(self) -> dict[str, Tree]:
+        from tfattr.runs.analysis import AffinityError, tree_of
+
+        found = {}
+        for method in self.result.methods:
+            try:
+                found[method] = tree_of(self.result, method)[0]
+            except AffinityError:
+                continue
+        return found
+
+    @cached_property
+    def cosines(self) -> dict[str, ImageCosines]:
+        from tfattr.runs.analysis import complete_cosines
+
+        runs = self._study.with_target(self._study.main.target)
+        return {run.probe: complete_cosines(self._study.folder(run)) for run in runs}
+
+    @cached_property
+    def previews(self) -> dict[str, np.ndarray]:
+        if not (self._run / PREVIEWS_NAME).exists():
+            return {}
+        with np.load(self._run / PREVIEWS_NAME, allow_pickle=False) as kept:
+            return dict(zip(map(str, kept["ids"]), kept["photos"]))
+
+    @cached_property
+    def maps(self) -> dict[str, dict[str, np.ndarray]]:
+        methods = list(dict.fromkeys(split_entry(entry)[0] for entry in self.result.methods))
+
+        def first(model: str, method: str) -> np.ndarray:
+            records = read_maps(map_directory(self._run, model, method))
+            return np.stack([record.map for record in islice(records, len(self.previews))])
+
+        return {
+            model: {method: first(model, method) for method in methods}
+            for model in self.result.models
+            if self.previews and not any(is_lacking(self._manifest, model, method) for method in methods)
+        }
+
+
+def drawings(data: StudyData, plots: Iterable[Plot]) -> dict[str, Callable[[], Figure | None]]:
+    """File name (without suffix) to a function that draws the picture, or says with None that it does not apply."""
+    found: dict[str, Callable[[], Figure | None]] = {}
+    for plot in plots:
+        if not plot.each:
+            found[plot.name] = partial(plot.draw, data)
+            continue
+        methods = data.result.methods if plot.of == "run" else next(iter(data.cosines.values())).methods
+        found.update({f"{plot.name}_{method}": partial(plot.draw, data, method) for method in methods})
+    return found
+
+
+def study_figures(study: Study) -> dict[str, Callable[[], Figure | None]]:
+    """:func:`drawings` of a study: the registered pictures over all its runs, the paper's S2 to S7 among them."""
+    return drawings(StudyData(study), plots_of("study"))
+
+
+def save_study_figures(study: Study, progress: Callable[[str], object] | None = None) -> list[str]:
+    """Write every figure into the study's ``figures/`` as PNG and SVG; returns notes on those that could not be drawn."""
+    notes = []
+    for name, picture in study_figures(study).items():
+        if progress is not None:
+            progress(name)
+        try:
+            _save(picture(), study.path, name)
+        except TfattrError as error:  # for example undefined affinities: the other figures are still wanted
+            notes.append(f"{name}: {error}")
+    return notes
+
+
 def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: Mapping[str, str]) -> None:
-    """Write ``figures/affinity_<method>``, ``tree_<method>`` and ``maps`` of a run, as PNG and SVG."""
-    folder = run / "figures"
-    for method, matrix in result.affinity.items():
-        title = f"affinity by {method_name(method)}, {result.images[method]} images"
-        # A tree needs two models, and every affinity defined; those that have none come last.
-        order = list(trees[method].leaves) if method in trees else None
-        order = [*order, *(one for one in result.models if one not in order)] if order else None
-        save_figure(
-            affinity_figure(
-                matrix, result.models, title, order=order, groups=groups, measure=result.measure(method)
-            ),
-            *both(folder / f"affinity_{method}"),
-        )
-        if method in trees:
-            title = f"similarity tree by {method_name(method)}, {trees[method].method} linkage"
-            if not np.array_equal(matrix, matrix.T, equal_nan=True):
-                title += ", mean of both directions"
-            save_figure(tree_figure(trees[method], title, groups=groups), *both(folder / f"tree_{method}"))
-    draw_maps(run, result)
+    """Write the registered pictures of a run: ``affinity_<method>``, ``tree_<method>``, ``maps``, and a user's own."""
+    for name, picture in drawings(StudyData(open_study(run), result, trees, groups), plots_of("run")).items():
+        _save(picture(), run, name)
 
 
 def draw_maps(run: Path, result: AffinityResult) -> None:
     """Write ``figures/maps`` of a run: every model's maps of the first probe images."""
-    previews = run / PREVIEWS_NAME
-    if previews.exists():
-        with np.load(previews, allow_pickle=False) as kept:
-            photos, ids = list(kept["photos"]), [str(name) for name in kept["ids"]]
-        methods = dict.fromkeys(split_entry(entry)[0] for entry in result.methods)
-        manifest = RunManifest.load(run)
-        maps = {
-            model: {method: _first_maps(run, model, method, len(photos)) for method in methods}
-            for model in result.models
-            if not any(is_lacking(manifest, model, method) for method in methods)
-        }
-        if not maps:
-            return
-        captions = [Path(name).stem for name in ids]
-        save_figure(maps_figure(photos, maps, captions=captions), *both(run / "figures" / "maps"))
+    maps = [plot for plot in plots_of("run") if plot.name == "maps"]
+    for name, picture in drawings(StudyData(open_study(run), result), maps).items():
+        _save(picture(), run, name)
 
 
-def both(path: Path) -> tuple[Path, Path]:
-    """A figure's two files."""
-    return path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
-
-
-def _first_maps(run: Path, model: str, method: str, count: int) -> np.ndarray:
-    records = read_maps(map_directory(run, model, method))
-    return np.stack([record.map for record in islice(records, count)])
+def _save(figure: Figure | None, folder: Path, name: str) -> None:
+    if figure is not None:
+        save_figure(figure, *(folder / "figures" / f"{name}{suffix}" for suffix in (".png", ".svg")))

@@ -20,11 +20,10 @@ from tfattr.runs.cost import save_cost
 from tfattr.runs.engine import open_engine
 from tfattr.runs.evaluating import evaluate_run
 from tfattr.runs.lacking import LISTS, PROBES, check_first_run
-from tfattr.runs.pictures import draw_maps
+from tfattr.runs.pictures import draw_maps, save_study_figures
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.ranking import map_rankings, rank_run
 from tfattr.runs.settings import RunSettings
-from tfattr.runs.sheets import save_study_figures
 from tfattr.runs.study import Study, StudyRun, open_study
 from tfattr.runs.trunk_cache import cached_trunks
 from tfattr.zoo.file import Zoo
