@@ -36,18 +36,16 @@ from report_samples import (
 from tfattr.affinity import AffinityResult, similarity_tree
 from tfattr.affinity.images import ImageCosines
 from tfattr.errors import RecordsError
+from tfattr.figures.plots import find_plot
 from tfattr.report import build
 from tfattr.report.build import PAGE
-from tfattr.report.captions import section_of
 from tfattr.report.content import SECTIONS, content
-from tfattr.report.curves import panels
-from tfattr.report.evaluation import evaluation_view
+from tfattr.report.drawings import curve_panels, leaf_names, tree_drawing
 from tfattr.report.files import read_results
 from tfattr.report.matrices import bootstrap_interval
 from tfattr.report.numbers import duration, general, interval, number, p_value
 from tfattr.report.pictures import embed
-from tfattr.report.sections import cost_view
-from tfattr.report.trees import drawing, leaf_names
+from tfattr.report.sections import cost_view, evaluation_view
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
@@ -346,7 +344,7 @@ def test_the_summary_counts_what_the_files_say(run):
 def test_a_tree_is_drawn_at_the_heights_of_its_linkage(run):
     A = AffinityResult.load(run / "affinity.npz").affinity["saliency"]
     tree = similarity_tree(A, MODELS, "average")
-    found = drawing(tree.to_newick(), GROUPS)
+    found = tree_drawing(tree.to_newick(), GROUPS)
     assert found["leaves"] == tree.leaves == leaf_names(tree.to_newick())
     span = found["right"] - found["left"]
     top = tree.linkage[-1, 2]
@@ -366,7 +364,7 @@ def test_a_tree_is_drawn_at_the_heights_of_its_linkage(run):
 
 @pytest.mark.parametrize("scale", [1e-6, 0.004, 0.7, 1.0, 9.99, 12.0, 730.0])
 def test_axes_of_trees_have_a_few_round_ticks(scale):
-    ticks = [float(tick["text"]) for tick in drawing(f"(a:{scale},b:{scale});", {})["ticks"]]
+    ticks = [float(tick["text"]) for tick in tree_drawing(f"(a:{scale},b:{scale});", {})["ticks"]]
     assert 3 <= len(ticks) <= 7
     assert f"{ticks[1]:.0e}"[0] in "125"
     assert ticks[-1] <= scale * (1 + 1e-9)
@@ -386,7 +384,7 @@ def test_a_damaged_tree_is_said_at_its_place(tmp_path, text):
 
 def test_curves_lie_at_their_values(run):
     rows = evaluation()["rows"]
-    found = panels(rows, [row["ranking"] for row in rows], 5)
+    found = curve_panels(rows, [row["ranking"] for row in rows], 5)
     for panel, which in zip(found["panels"], ("precision", "recall")):
         heights = {float(tick["text"]): tick["at"] for tick in panel["y_ticks"]}
         for line, row in zip(panel["lines"], rows):
@@ -651,7 +649,7 @@ def test_a_page_of_large_figures_stays_below_ten_megabytes(tmp_path):
      ("size_curve", "figures"), ("group_elrp", "figures"), ("anything", "figures")],
 )  # fmt: skip
 def test_figures_go_to_their_sections(stem, section):
-    assert section_of(stem)[0] == section
+    assert find_plot(stem)[0].section == section
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from report_samples import MODELS, write_run
 
 from tfattr.evaluation.sources import RANKING_NAME, SourceRanking
 from tfattr.report import build
-from tfattr.report.content import SECTIONS, content
+from tfattr.report.content import SECTIONS, content, recommended_view
 from tfattr.report.files import read_results
-from tfattr.report.recommended import recommended_view
 
 
 def ranking(models, missing=()):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tfattr.affinity.measures import DEFAULT_MEASURE, described, split_entry
+from tfattr.baselines import BASELINES
 
 METHODS = {
     "saliency": "saliency",
@@ -14,13 +15,7 @@ METHODS = {
     "elrp": "ε-LRP",
     "integrated_gradients": "integrated gradients",
     "smoothgrad": "SmoothGrad",
-    "rsa": "RSA",
-    "svcca": "SVCCA",
     "cka": "CKA",
-    "linear_cka": "linear CKA",
-    "deconfounded_cka": "deconfounded CKA",
-    "dds": "DDS",
-    "depara": "DEPARA",
 }
 # What capitals and blanks alone do not give.
 _MODELS = {
@@ -63,10 +58,20 @@ def method_name(method: str) -> str:
     What follows a comma stays as it is, without underscores: ``elrp, still_life`` becomes ``ε-LRP, still life``.
     """
     head, comma, rest = method.partition(",")
-    if head.lower() not in METHODS:
+    if not known_method(head):
         head, measure = split_entry(head)
         rest, comma = (f" {measure}{comma}{rest}", ",") if measure != DEFAULT_MEASURE else (rest, comma)
-    return (METHODS.get(head.lower()) or head.replace("_", " ")) + comma + rest.replace("_", " ")
+    return (_title(head) or head.replace("_", " ")) + comma + rest.replace("_", " ")
+
+
+def known_method(method: str) -> bool:
+    """Whether a method or baseline has a display name of its own."""
+    return bool(_title(method))
+
+
+def _title(method: str) -> str:
+    name = method.lower()
+    return METHODS.get(name) or (BASELINES[name].title if name in BASELINES else "")
 
 
 def affinity_words(measure: str) -> str:

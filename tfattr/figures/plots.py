@@ -222,7 +222,12 @@ for _one in (
         each=True,
     ),
     Plot(
-        "tree", _tree, "trees", "Similarity tree{by}.", "Similarity tree{by} of {models}.{neighbours}", each=True
+        "tree",
+        _tree,
+        "trees",
+        "Similarity tree{by}.",
+        "Similarity tree{by} of {models}.{neighbours}",
+        each=True,
     ),
     Plot(
         "maps",

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfattr.errors import RecordsError
+from tfattr.evaluation.sources import SourceRanking, by_reason
 from tfattr.figures.names import method_name
-from tfattr.report.captions import caption, figure_name, section_of
-from tfattr.report.commands import command
-from tfattr.report.evaluation import evaluation_view
+from tfattr.figures.plots import command_of, find_plot
+from tfattr.report.drawings import tree_drawing
 from tfattr.report.files import Results, RunFiles
 from tfattr.report.matrices import LEVEL, RESAMPLES, matrices, palettes
-from tfattr.report.numbers import plural
-from tfattr.report.pictures import Picture, embed, embed_photo
-from tfattr.report.recommended import recommended_view
-from tfattr.report.sections import claims_view, cost_view, provenance_view, warnings_view
+from tfattr.report.numbers import interval, listed, number, plural
+from tfattr.report.pictures import embed, embed_photo
+from tfattr.report.sections import claims_view, cost_view, evaluation_view, provenance_view, warnings_view
 from tfattr.report.summary import best_sources, leading, sentences
-from tfattr.report.trees import drawing
 
 SECTIONS = (
     ("recommended", "Recommended sources"),
@@ -38,6 +40,10 @@ SECTIONS = (
     ("provenance", "Provenance"),
 )
 
+# What lies over all runs, `tfattr report` makes anew before it writes the page.
+_REPORT, _AFFINITY = "tfattr report {run}", "tfattr affinity {run}"
+_MOST = 3  # sources of a target that are shown
+_SURE = 0.95  # share of the draws in which a source comes first
 _TARGETS = {
     "sum": "sum of the representation (the paper's)",
     "energy": "half the squared norm of the representation",
@@ -45,16 +51,18 @@ _TARGETS = {
 
 
 def content(results: Results) -> dict[str, Any]:
-    """What the page shows of a run or a study; JSON values and :class:`Picture`."""
+    """What the page shows of a run or a study; JSON values and :class:`tfattr.report.pictures.Picture`."""
     by_run = [matrices(run) for run in results.runs]
     entries = [entry for several in by_run for entry in several]
     figures, left_out = _figures(results, by_run)
     notes = [f"{path.name} is too large for this page; look at it in figures/." for path in left_out]
     notes += _interval_notes(results, by_run)
     warned = warnings_view(results, notes)
-    evaluations = _evaluations(results)
-    trees = _trees(results, figures)
-    shown = _placed(results, figures, trees, evaluations)
+    evaluations = [
+        {"label": label, **evaluation_view(found)} for label, found in _each(results, "evaluation")
+    ]
+    trees = _trees(results)
+    shown = _placed(results, figures, evaluations)
     first = leading(entries)
     page = {
         "title": _title(results),
@@ -79,7 +87,7 @@ def content(results: Results) -> dict[str, Any]:
         "provenance": [provenance_view(run) for run in results.runs],
         "photos": [(name, embed_photo(photo)) for name, photo in results.runs[0].photos],
         "shown": shown,
-        "made_by": command("report", results.folder),
+        "made_by": command(_REPORT, results.folder),
         "version": results.runs[0].manifest["versions"].get("tfattr", "unknown"),
     }
     page["run_columns"] = list(dict.fromkeys(name for one in page["runs"] for name in one["facts"]))
@@ -128,54 +136,76 @@ def _each(results: Results, what: str) -> list[tuple[str, Any]]:
     return [(label, found) for label, found in own + runs if found]
 
 
-def _evaluations(results: Results) -> list[dict[str, Any]]:
-    return [{"label": label, **evaluation_view(found)} for label, found in _each(results, "evaluation")]
-
-
 def _figures(
     results: Results, by_run: Sequence[Sequence[Mapping[str, Any]]]
 ) -> tuple[list[dict[str, Any]], list[Path]]:
     """Every figure with its section and words; trees and curves that are drawn anew are dropped later."""
-    found = []
     scopes: list[tuple[RunFiles | None, Mapping[str, Path], Sequence[Mapping[str, Any]]]] = []
     if results.study:
         scopes.append((None, results.figures, [entry for entries in by_run for entry in entries]))
     scopes += [(run, run.figures, entries) for run, entries in zip(results.runs, by_run)]
+    found = []
     for run, figures, entries in scopes:
-        folder = run.folder if run else results.folder
-        drawn = {f"tree_{method}" for method in run.trees} if run else set()
+        label = run.label if run and results.study else ""
         for stem, path in figures.items():
-            section, made_by = section_of(stem)
-            if stem in drawn:
+            plot, method = find_plot(stem)
+            if plot.name == "tree" and run and method in run.trees:
                 continue
-            alt, text = caption(stem, run, entries)
+            name = method_name(method) if method else stem.replace("_", " ").replace("-", " ")
+            words = _words(method, run, entries)
             found.append(
                 {
                     "path": path,
-                    "section": section,
-                    "label": run.label if run and results.study else "",
-                    "name": f"{run.label}, {figure_name(stem)}"
-                    if run and results.study
-                    else figure_name(stem),
-                    "leads": stem.endswith("_grad_input"),
-                    "wide": made_by == "sheets",
-                    "alt": alt,
-                    "caption": text,
+                    "section": plot.section if plot.section in dict(SECTIONS) else "figures",
+                    "label": label,
+                    "name": f"{label}, {name}" if label else name,
+                    "leads": method == "grad_input",
+                    "wide": plot.of == "study",
+                    "alt": plot.alt.format_map(words),
+                    "caption": plot.caption.format_map(words),
                     "file": f"figures/{path.name}",
-                    "command": command(made_by, folder, _parts(results) if run else 1),
+                    "command": command(
+                        command_of(plot), run.folder if run else results.folder, _parts(results) if run else 1
+                    ),
                 }
             )
     pictures, left_out = embed([figure["path"] for figure in found])
-    kept = [{**figure, "picture": pictures[figure["path"]]} for figure in found if figure["path"] in pictures]
-    for figure in kept:
-        del figure["path"]
-    return kept, left_out
+    kept = [(figure, figure.pop("path")) for figure in found]
+    return [{**figure, "picture": pictures[path]} for figure, path in kept if path in pictures], left_out
+
+
+def _words(method: str, run: RunFiles | None, entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What may stand in a plot's caption (see :class:`tfattr.figures.plots.Plot`), of a method's matrix."""
+    entry = next((one for one in entries if one["method"] == method), None)
+    models = entry["models"] if entry else run.manifest["models"] if run else ()
+    words = {
+        "by": f" by {method_name(method)}" if method else "",
+        "models": plural(len(models), "model") if models else "the models",
+        "images": plural(entry["images"], "image") if entry else "the probe images",
+        "neighbours": "",
+        "closest": "",
+    }
+    if entry and entry["tree"]:
+        words["neighbours"] = f" Neighbours: {', '.join(entry['models'][row] for row in entry['tree'])}."
+    if entry:
+        pairs = [
+            (value, entry["models"][row], entry["models"][column])
+            for row, values in enumerate(entry["value"])
+            for column, value in enumerate(values)
+            if column != row and value is not None
+        ]
+        value, one, other = max(pairs, key=lambda pair: pair[0], default=(None, "", ""))
+        words["closest"] = (
+            " No pair has an affinity."
+            if value is None
+            else f" The highest affinity is that of {one} and {other}, {number(value, 2)}."
+        )
+    return words
 
 
 def _placed(
     results: Results,
     figures: Sequence[dict[str, Any]],
-    trees: Sequence[Mapping[str, Any]],
     evaluations: Sequence[Mapping[str, Any]],
 ) -> dict[str, list[dict[str, Any]]]:
     """Figures by section. Curves that the page draws itself are not shown a second time."""
@@ -192,32 +222,20 @@ def _placed(
     return placed
 
 
-def _trees(results: Results, figures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _trees(results: Results) -> list[dict[str, Any]]:
     found = []
     for run in results.runs:
-        for method, text in run.trees.items():
+        # The method that leads elsewhere leads here too, run by run.
+        for method, text in sorted(run.trees.items(), key=lambda one: one[0] != "grad_input"):
             label = f"{run.label}, {method_name(method)}" if results.study else method_name(method)
-            entry = {
-                "run": run.label,
-                "label": label,
-                "drawing": None,
-                "error": "",
-                "file": f"tree_{method}.nwk",
-            }
+            entry = {"label": label, "drawing": None, "error": "", "file": f"tree_{method}.nwk"}
+            entry["command"] = command(_AFFINITY, run.folder, _parts(results))
             try:
-                entry["drawing"] = drawing(text, run.groups)
+                entry["drawing"] = tree_drawing(text, run.groups)
             except RecordsError as error:
                 entry["error"] = f"{label}: {error}"
-            found.append(
-                {
-                    **entry,
-                    "first": method == "grad_input",
-                    "command": command("tree", run.folder, _parts(results)),
-                }
-            )
-    # The method that leads elsewhere leads here too, run by run.
-    place = {run.label: index for index, run in enumerate(results.runs)}
-    return sorted(found, key=lambda entry: (place[entry["run"]], not entry["first"]))
+            found.append(entry)
+    return found
 
 
 def _parts(results: Results) -> int:
@@ -239,30 +257,112 @@ def _interval_notes(results: Results, by_run: Sequence[Sequence[Mapping[str, Any
 
 def _missing(results: Results, page: Mapping[str, Any]) -> dict[str, Any]:
     """For each section without content what is missing and the command that makes it; else None."""
-    folder, first = results.folder, results.runs[0].folder
-    absent: dict[str, Any] = {key: None for key, _ in (*SECTIONS, ("intervals", ""))}
-
-    def say(section: str, there: Any, text: str, what: str, where: Path) -> None:
-        if not there:
-            parts = _parts(results) if where == first else 1
-            absent[section] = {"text": text, "command": command(what, where, parts)}
-
+    whole, first = (results.folder, 1), (results.runs[0].folder, _parts(results))
     shown, matrix = page["shown"], page["data"]["matrices"]
-    why = "There is no ranking.npz: the models were not ranked as sources of each other."
-    say("recommended", page["recommended"], why, "report", folder)
-    say("matrix", matrix, "There is no affinity.npz.", "affinity", first)
-    say("sources", page["best"], "Best sources need the affinities of two models or more.", "affinity", first)
-    say("trees", page["trees"] or shown["trees"], "There is no tree_METHOD.nwk.", "tree", first)
-    why = "There is no evaluation.json: the rankings were not compared with measured transfer."
-    say("evaluation", page["evaluations"], why, "study_evaluation" if results.study else "evaluation", folder)
-    why = "There is no claims.json: the paper's claims were not tested on this."
-    say("claims", page["claims"], why, "claims", folder)
-    say("graph", shown["graph"], "There is no figure of the model graph.", "sheets", folder)
-    say("maps", shown["maps"], "There is no figure of attribution maps.", "maps", first)
-    say("costs", page["costs"], "There is no cost.json: times were not kept.", "cost", folder)
-    why = "Affinities stand without intervals: there is no affinity_images.npz that fits."
-    say("intervals", not matrix or any(entry["low"] for entry in matrix), why, "affinity_images", first)
+    evaluate = "tfattr report {run} --truth TRUTH" if results.study else "tfattr evaluate {run} --truth TRUTH"
+    needs = {
+        "recommended": (
+            page["recommended"],
+            "There is no ranking.npz: the models were not ranked as sources of each other.",
+            (_REPORT, *whole),
+        ),
+        "matrix": (matrix, "There is no affinity.npz.", (_AFFINITY, *first)),
+        "sources": (
+            page["best"],
+            "Best sources need the affinities of two models or more.",
+            (_AFFINITY, *first),
+        ),
+        "trees": (page["trees"] or shown["trees"], "There is no tree_METHOD.nwk.", (_AFFINITY, *first)),
+        "evaluation": (
+            page["evaluations"],
+            "There is no evaluation.json: the rankings were not compared with measured transfer.",
+            (evaluate, *whole),
+        ),
+        "claims": (
+            page["claims"],
+            "There is no claims.json: the paper's claims were not tested on this.",
+            (_REPORT, *whole),
+        ),
+        "graph": (shown["graph"], "There is no figure of the model graph.", (_REPORT, *whole)),
+        "maps": (shown["maps"], "There is no figure of attribution maps.", (_AFFINITY, *first)),
+        "costs": (page["costs"], "There is no cost.json: times were not kept.", (_REPORT, *whole)),
+        "intervals": (
+            not matrix or any(entry["low"] for entry in matrix),
+            "Affinities stand without intervals: there is no affinity_images.npz that fits.",
+            (_AFFINITY, *first),
+        ),
+    }
+    absent: dict[str, Any] = {key: None for key, _ in SECTIONS}
+    for section, (there, text, made_by) in needs.items():
+        absent[section] = None if there else {"text": text, "command": command(*made_by)}
     return absent
 
 
-__all__ = ["SECTIONS", "Picture", "content"]
+def command(template: str, folder: Path, parts: int = 1) -> str:
+    """The command that makes something of a run or study; words in capitals are for the reader to fill in.
+
+    The folder stands as one would type it here; of one that lies elsewhere only its last ``parts`` do, since
+    the rest is of one machine and private.
+    """
+    relative = os.path.relpath(folder)
+    outside = relative == "." or relative.startswith("..")
+    shown = "/".join(folder.resolve().parts[-parts:]) if outside else relative
+    return template.format(run=shlex.quote(shown))
+
+
+def recommended_view(ranked: SourceRanking | None, groups: Mapping[str, str]) -> dict[str, Any] | None:
+    """Rows of targets with their best sources, by the first measure that there is; sentences; None without a ranking.
+
+    ``groups`` are the models' groups, where known.
+    """
+    if ranked is None or not ranked.measures or len(ranked.models) < 2:
+        return None
+    by, others = ranked.measures[0], ranked.measures[1:]
+    rows, sure, known = [], 0, 0
+    for target in ranked.models:
+        found = [row for row in ranked.rows(target) if np.isfinite(row["affinity"])]
+        if not found:
+            continue
+        known += 1
+        sure += found[0]["first"] >= _SURE
+        cells = [
+            {
+                "source": row["source"],
+                "value": number(row["affinity"], 2),
+                "interval": interval((float(row["low"]), float(row["high"])), 2),
+                "first": f"{row['first']:.0%}",
+            }
+            for row in found[:_MOST]
+        ]
+        same = [
+            method_name(name)
+            for name in others
+            if ranked.rows(target, name)[0]["source"] == found[0]["source"]
+        ]
+        rows.append(
+            {"target": target, "group": groups.get(target, ""), "cells": cells, "same": ", ".join(same)}
+        )
+    if not rows:
+        return None
+    agreement = ranked.agreement()[0]
+    shares = [
+        f"{method_name(name)} {number(value, 2)}"
+        for name, value in zip(others, agreement[1:])
+        if np.isfinite(value)
+    ]
+    said = [
+        f"For {sure} of {known} targets the first source stays first in {_SURE:.0%} or more of the resampled probe sets."
+    ]
+    if shares:
+        said.append(
+            "Mean rank correlation of the other measures with it, over a target's sources (1: the same order): "
+            f"{listed(shares)}."
+        )
+    return {
+        "by": by,
+        "name": method_name(by),
+        "rows": rows,
+        "places": list(range(1, min(_MOST, len(ranked.models) - 1) + 1)),
+        "sentences": said,
+        "missing": [f"{', '.join(names)}: {why}." for why, names in by_reason(ranked.missing).items()],
+    }

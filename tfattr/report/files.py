@@ -117,7 +117,7 @@ def read_results(folder: str | os.PathLike[str]) -> Results:
         _name(study.get("zoo")),
         tuple(read_run(folder / one["label"], one["label"], _name(one.get("probe"))) for one in there),
         tuple(one["label"] for one in listed if one not in there),
-        **_judged(folder),
+        **_results_of(folder),
         figures=_figures(folder),
     )
 
@@ -143,7 +143,7 @@ def read_run(folder: Path, label: str | None = None, probe: str | None = None) -
             path.stem[len("tree_") :]: path.read_text(encoding="utf-8")
             for path in sorted(folder.glob("tree_*.nwk"))
         },
-        **_judged(folder),
+        **_results_of(folder),
         figures=_figures(folder),
         photos=_if_there(folder / "previews.npz", _photos) or [],
         probe=probe or _name(manifest["source"].get("probe")),
@@ -151,7 +151,7 @@ def read_run(folder: Path, label: str | None = None, probe: str | None = None) -
     )
 
 
-def _judged(folder: Path) -> dict[str, Any]:
+def _results_of(folder: Path) -> dict[str, Any]:
     evaluation = _json(folder / "evaluation.json", dict)
     if evaluation is not None and not isinstance(evaluation.get("rows"), list):
         raise RecordsError(

@@ -15,9 +15,9 @@ from tfattr.errors import RecordsError
 from tfattr.figures.matrices import affinity_scale
 from tfattr.figures.names import method_name
 from tfattr.figures.style import group_colours
+from tfattr.report.drawings import leaf_names
 from tfattr.report.files import RunFiles
 from tfattr.report.numbers import finite
-from tfattr.report.trees import leaf_names
 
 SHADES = 256
 DIAGONAL, UNDEFINED = -1, -2  # in place of a shade

@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tfattr.report.evaluation import best_row, k_of, ranking_name, share_of_targets, truth_name
 from tfattr.report.files import Results
 from tfattr.report.numbers import finite, interval, listed, number, p_value, plural
-from tfattr.report.sections import cost_ratio, verdict_of
+from tfattr.report.sections import (
+    best_row,
+    cost_ratio,
+    k_of,
+    ranking_name,
+    share_of_targets,
+    truth_name,
+    verdict_of,
+)
 
 _FIRST = "grad_input"  # the method whose numbers stand first, where there is a choice
 
@@ -28,7 +35,7 @@ def sentences(results: Results, entries: Sequence[Mapping[str, Any]], warnings: 
         said += _closest(first)
         said += _agreement(entries, first)
     if results.evaluation:
-        said += _judged(results.evaluation)
+        said += _evaluated(results.evaluation)
     if results.claims:
         said.append(_claims(results.claims))
     verdicts = (results.evaluation or {}).get("verdicts") or []
@@ -131,7 +138,7 @@ def _agreement(entries: Sequence[Mapping[str, Any]], first: Mapping[str, Any]) -
     return said
 
 
-def _judged(found: Mapping[str, Any]) -> list[str]:
+def _evaluated(found: Mapping[str, Any]) -> list[str]:
     targets, candidates, relevant = (found.get(key) for key in ("targets", "candidates", "relevant"))
     at = f"P@{k_of(found)}"
     best = best_row(found, at, ("maps",))

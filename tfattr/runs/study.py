@@ -67,8 +67,8 @@ class Study:
         return open_run(self.folder(run or self.main))
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
-        """The paper's figures: name to what draws it (:func:`tfattr.runs.sheets.study_figures`)."""
-        from tfattr.runs.sheets import study_figures
+        """The paper's figures: name to what draws it (:func:`tfattr.runs.pictures.study_figures`)."""
+        from tfattr.runs.pictures import study_figures
 
         return study_figures(self)
 
