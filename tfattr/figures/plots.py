@@ -56,22 +56,24 @@ class Plot:
 
     Attributes:
         name: of the file; ``NAME_METHOD`` with ``each``.
-        draw: :class:`PlotData` (with ``each`` also a method, an entry of the affinity) to a figure, or None where the
-            picture does not apply. None: something else writes the file.
+        draw: :class:`PlotData` (with ``each`` also a method, an entry of the affinity) to a figure. None: something else
+            writes the file.
         section: of the report: matrix, trees, evaluation, graph, maps; another: "Further figures".
         caption, alt: what is to be seen, below the picture and in its place.
         of: ``run``, drawn by ``tfattr run`` and ``tfattr affinity``; ``study``, over all runs, drawn by ``tfattr report``.
         each: one for each method.
+        applies: when there is one: the arguments of ``draw`` to bool; always if None.
         command: that makes it; that of ``of`` if empty.
     """
 
     name: str
-    draw: Callable[..., Figure | None] | None
+    draw: Callable[..., Figure] | None
     section: str = "figures"
     caption: str = ""
     alt: str = ""
     of: str = "run"
     each: bool = False
+    applies: Callable[..., bool] | None = None
     command: str = ""
 
 
@@ -129,9 +131,7 @@ def _affinity(data: PlotData, method: str) -> Figure:
     )
 
 
-def _tree(data: PlotData, method: str) -> Figure | None:
-    if method not in data.trees:
-        return None
+def _tree(data: PlotData, method: str) -> Figure:
     matrix, tree = data.result.affinity[method], data.trees[method]
     title = f"similarity tree by {method_name(method)}, {tree.method} linkage"
     if not np.array_equal(matrix, matrix.T, equal_nan=True):
@@ -139,9 +139,7 @@ def _tree(data: PlotData, method: str) -> Figure | None:
     return tree_figure(tree, title, groups=data.groups)
 
 
-def _maps(data: PlotData) -> Figure | None:
-    if not data.maps:
-        return None
+def _maps(data: PlotData) -> Figure:
     captions = [name.rpartition("/")[2].rpartition(".")[0] or name for name in data.previews]
     return maps_figure(list(data.previews.values()), data.maps, captions=captions)
 
@@ -176,23 +174,24 @@ def _tree_sheet(data: PlotData) -> Figure:
     return tree_sheet(trees, groups=data.groups)
 
 
-def _size_curve(data: PlotData) -> Figure | None:
-    main = _main(data)
+def _size_curve(data: PlotData) -> Figure:
+    main, curves = _main(data), {}
     sizes = default_sizes(len(main.images))
-    if not sizes:
-        return None
-    curves = {}
     for method in main.methods:
         mean, low, high = sample_size_curve(main, method, sizes).correlation.T
         curves[method_name(method)] = {"sizes": sizes, "mean": mean, "low": low, "high": high}
     return size_curve_figure(curves)
 
 
-def _sizes(data: PlotData, method: str) -> Figure | None:
-    """Affinities of nested random parts of the probe, and of the whole: by epsilon-LRP, as the paper's figure S4."""
+def _sized(data: PlotData) -> str:
+    """The paper's figure S4 is by epsilon-LRP."""
+    methods = _main(data).methods
+    return "elrp" if "elrp" in methods else methods[-1]
+
+
+def _sizes(data: PlotData, method: str) -> Figure:
+    """Affinities of nested random parts of the probe, and of the whole."""
     main = _main(data)
-    if method != ("elrp" if "elrp" in main.methods else main.methods[-1]):
-        return None
     count = len(main.images)
     place = np.random.default_rng(0).permutation(count).argsort()
     matrices = {
@@ -237,6 +236,7 @@ for _one in (
         "the same places of the same images have a high affinity.",
         "Attribution maps{by}: a row for each of {models}, a block of columns for each of the first probe images, the "
         "photographs on top.",
+        applies=lambda data: bool(data.maps),
     ),
     Plot(
         "affinity_sheet",
@@ -263,6 +263,7 @@ for _one in (
         "Curves that rise towards 1: correlation with the affinity of all images against the number of images, for "
         "each method with a band of its spread.",
         of="study",
+        applies=lambda data: bool(default_sizes(len(_main(data).images))),
     ),
     Plot(
         "group",
@@ -290,6 +291,7 @@ for _one in (
         "Row of heat maps of the affinity{by}, computed from more and more of the probe images.",
         of="study",
         each=True,
+        applies=lambda data, method: method == _sized(data),
     ),
     Plot(
         "precision_recall",

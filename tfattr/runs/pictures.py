@@ -100,19 +100,20 @@ class StudyData:
         }
 
 
-def drawings(data: StudyData, plots: Iterable[Plot]) -> dict[str, Callable[[], Figure | None]]:
-    """File name (without suffix) to a function that draws the picture, or says with None that it does not apply."""
-    found: dict[str, Callable[[], Figure | None]] = {}
+def drawings(data: StudyData, plots: Iterable[Plot]) -> dict[str, Callable[[], Figure]]:
+    """File name (without suffix) to a function that draws the picture, of those that apply."""
+    found: dict[str, Callable[[], Figure]] = {}
     for plot in plots:
-        if not plot.each:
-            found[plot.name] = partial(plot.draw, data)
-            continue
-        methods = data.result.methods if plot.of == "run" else next(iter(data.cosines.values())).methods
-        found.update({f"{plot.name}_{method}": partial(plot.draw, data, method) for method in methods})
+        methods: Sequence[str] = ()
+        if plot.each:
+            methods = data.result.methods if plot.of == "run" else next(iter(data.cosines.values())).methods
+        for given in [(method,) for method in methods] if plot.each else [()]:
+            if plot.applies is None or plot.applies(data, *given):
+                found["_".join((plot.name, *given))] = partial(plot.draw, data, *given)
     return found
 
 
-def study_figures(study: Study) -> dict[str, Callable[[], Figure | None]]:
+def study_figures(study: Study) -> dict[str, Callable[[], Figure]]:
     """:func:`drawings` of a study: the registered pictures over all its runs, the paper's S2 to S7 among them."""
     return drawings(StudyData(study), plots_of("study"))
 
@@ -143,6 +144,5 @@ def draw_maps(run: Path, result: AffinityResult) -> None:
         _save(picture(), run, name)
 
 
-def _save(figure: Figure | None, folder: Path, name: str) -> None:
-    if figure is not None:
-        save_figure(figure, *(folder / "figures" / f"{name}{suffix}" for suffix in (".png", ".svg")))
+def _save(figure: Figure, folder: Path, name: str) -> None:
+    save_figure(figure, *(folder / "figures" / f"{name}{suffix}" for suffix in (".png", ".svg")))
