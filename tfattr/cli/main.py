@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import logging
 import os
 import signal
@@ -17,7 +18,7 @@ from tfattr import __version__
 from tfattr.cli import inspecting, options, originals, results, running
 from tfattr.cli.quiet import quiet_import
 from tfattr.cli.stopping import Stopped, stoppable
-from tfattr.errors import IncompleteError, TfattrError
+from tfattr.errors import IncompleteError, SettingsError, TfattrError
 
 _LONGEST = 400  # characters of a message that is not ours
 
@@ -67,10 +68,28 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(status)
 
 
+def import_extensions() -> None:
+    """Imports the modules that ``TFATTR_EXTENSIONS`` names (with commas; the working directory counts), for what they register.
+
+    Raises:
+        SettingsError: there is no such module.
+    """
+    for name in filter(None, os.environ.get("TFATTR_EXTENSIONS", "").split(",")):
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
+        try:
+            importlib.import_module(name.strip())
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"TFATTR_EXTENSIONS names {name.strip()}, and {error}; expected modules to import, with commas."
+            ) from error
+
+
 def _outcome(arguments: list[str], debug: bool) -> tuple[str, int]:
     """What there is to say at the end of a command ("" for nothing), and its exit status."""
     try:
         with stoppable():
+            import_extensions()
             cli.main(args=arguments, prog_name="tfattr", standalone_mode=False)
     except Stopped as stop:
         return f"tfattr: {stop.word}; the same command continues where it stopped.", stop.status

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from tfattr.errors import MissingDataError
+from tfattr.runs.probes import probe_sets
 from tfattr.zoo import cache
 from tfattr.zoo.describe import status, together
 from tfattr.zoo.file import Zoo
@@ -17,12 +18,6 @@ PROBES = {
     "taskonomy": ("taskonomy", "indoor", "coco"),
     "collected": ("taskonomy", "indoor", "coco"),
     "merged": ("taskonomy",),
-}
-#: The paper's lists: how many pictures, and where they come from.
-LISTS = {
-    "taskonomy": (1000, "five buildings of Taskonomy's tiny partition, github.com/StanfordVL/taskonomy"),
-    "indoor": (1005, "Indoor Scene Recognition, web.mit.edu/torralba/www/indoor.html"),
-    "coco": (1000, "COCO val2014, cocodataset.org"),
 }
 
 
@@ -41,7 +36,8 @@ def check_first_run(
     asked = {model.name for model in zoo}
     models = [entry for entry in entries(zoo.name) if entry.name in asked]
     absent = [entry for entry in models if status(entry) in ("not fetched", "by hand")]
-    homeless = [probe for probe in probes if probe in LISTS and probe not in roots]
+    lists = {name: known for name, known in probe_sets().items() if known.source}
+    homeless = [probe for probe in probes if probe in lists and probe not in roots]
     if len(absent) < len(models) and not homeless:
         return
     lines = [f"reproduce {zoo.name} needs what is not on this machine yet:", ""]
@@ -52,9 +48,9 @@ def check_first_run(
             *(f"               {name} has no public address: `tfattr models {name}`" for name in by_hand),
         ]
     for probe in homeless:
-        count, source = LISTS[probe]
-        lines.append(f"  photographs  {probe}: {count:,} pictures, no folder given ({source})")
-    given = " ".join(f"--probe-root {probe}={roots.get(probe, 'DIR')}" for probe in probes if probe in LISTS)
+        known = lists[probe]
+        lines.append(f"  photographs  {probe}: {known.pictures:,} pictures, no folder given ({known.source})")
+    given = " ".join(f"--probe-root {probe}={roots.get(probe, 'DIR')}" for probe in probes if probe in lists)
     usual = tuple(probes) == PROBES.get(zoo.name)
     chosen = "" if usual else " ".join(f"--probe {probe}" for probe in probes) + " "
     lines += [

@@ -19,9 +19,9 @@ from tfattr.runs.controls import randomised_zoo
 from tfattr.runs.cost import save_cost
 from tfattr.runs.engine import open_engine
 from tfattr.runs.evaluating import evaluate_run
-from tfattr.runs.lacking import LISTS, PROBES, check_first_run
+from tfattr.runs.lacking import PROBES, check_first_run
 from tfattr.runs.pictures import draw_maps, save_study_figures
-from tfattr.runs.probes import survey_probe
+from tfattr.runs.probes import probe_sets, survey_probe
 from tfattr.runs.ranking import map_rankings, rank_run
 from tfattr.runs.settings import RunSettings
 from tfattr.runs.study import Study, StudyRun, open_study
@@ -223,7 +223,7 @@ def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
 
 def _exif(probe: str) -> str:
     """How the pictures of a probe set are read where nobody says: the paper's lists as its authors read them."""
-    return "stored" if probe in LISTS else "upright"
+    return probe_sets()[probe].exif if probe in probe_sets() else "upright"
 
 
 def _label(probe: str, target: str) -> str:
