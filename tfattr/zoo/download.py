@@ -50,7 +50,7 @@ def download(
             if wanted and found != wanted
         ]
         if wrong:
-            _discard(target)
+            _forget(target)
             reasons.append(f"{url}: its {wrong[0]}, so it was not kept")
             continue
         _validator(target).unlink(missing_ok=True)
@@ -94,36 +94,31 @@ def _validator(target: Path) -> Path:
     return target.with_name(f"{target.name}.part.etag")
 
 
-def _discard(target: Path) -> None:
+def _forget(target: Path) -> None:
     _part(target).unlink(missing_ok=True)
     _validator(target).unlink(missing_ok=True)
 
 
 def _from_mirror(url: str, target: Path, progress: bool) -> None:
+    """Attempts until the part is whole; raises _CutError with the cause, without urllib3's nest of objects."""
     import requests
 
     reason = "no attempt was made"
     for _ in range(ATTEMPTS):
         try:
-            _attempt(url, target, progress)
-            return
+            return _attempt(url, target, progress)
         except requests.HTTPError as error:
             response = error.response
             raise _CutError(f"the server answers {response.status_code} {response.reason}") from error
-        except (requests.RequestException, _CutError) as error:
-            reason = str(error) if isinstance(error, _CutError) else _short(error)
+        except _CutError as error:
+            reason = str(error)
+        except requests.Timeout:
+            reason = "the server does not answer in time"
+        except requests.ConnectionError:
+            reason = "no connection to the server"
+        except requests.RequestException as error:
+            reason = f"{type(error).__name__}: {error}"
     raise _CutError(reason)
-
-
-def _short(error: requests.RequestException) -> str:
-    """The cause without urllib3's nest of objects."""
-    import requests
-
-    if isinstance(error, requests.Timeout):
-        return "the server does not answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection to the server"
-    return f"{type(error).__name__}: {error}"
 
 
 def _attempt(url: str, target: Path, progress: bool) -> None:
@@ -139,7 +134,7 @@ def _attempt(url: str, target: Path, progress: bool) -> None:
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == 416:  # nothing left to send, or another file than the part's
             if _total(response, 0) != have:
-                _discard(target)
+                _forget(target)
                 raise _CutError("the partial download does not fit the file on the server")
             return
         response.raise_for_status()

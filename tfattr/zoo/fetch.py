@@ -6,15 +6,17 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tfattr.errors import ModelFileError, SettingsError
+from tfattr.io import write_text
 from tfattr.zoo import cache
 from tfattr.zoo.download import disk_errors, download, file_digest
 from tfattr.zoo.originals import ZOOS, Download, Entry, entries, entry
-from tfattr.zoo.unpack import discard, is_archive, unpack
+from tfattr.zoo.unpack import is_archive, unpack
 
 LOCK = "lock.json"
 _DRIVE_ID = re.compile(r"(?:[?&]id=|/d/|/folders/)([A-Za-z0-9_-]{10,})")
@@ -46,7 +48,8 @@ def fetch(name: str, *, force: bool = False, progress: bool = True) -> Path:
     for item in original.downloads:
         if force or not _complete(root, lock.get(item.file)):
             lock[item.file] = _one(original, item, root, lock.get(item.file, {}), progress)
-            _write_lock(root, lock)
+            with disk_errors(str(root / LOCK)):
+                write_text(root / LOCK, json.dumps(lock, indent=1, sort_keys=True) + "\n")
     if cache.find(original) is None:
         raise ModelFileError(
             f"{root}: fetched, but {original.checkpoint} is not among the files "
@@ -102,9 +105,9 @@ def _one(
         try:
             files = unpack(place, root)
         finally:
-            discard(place)  # taken apart, or not what it should be
+            _discard(place)  # taken apart, or not what it should be
     else:
-        files = [path for path in sorted(place.rglob("*")) if path.is_file()] if place.is_dir() else [place]
+        files = _files(place)
     return {
         "url": item.urls[0],
         "sha256": digest,
@@ -114,25 +117,29 @@ def _one(
 
 def _from_drive(original: Entry, item: Download, root: Path, expected: str, progress: bool) -> str:
     """A file or folder of Google Drive to ``root / item.file``; its sha256 (of names and contents if a folder)."""
+    import gdown
+    import requests
+
     url = item.urls[0]
     match = _DRIVE_ID.search(url)
     if match is None:
         raise SettingsError(f"{original.id}: {url} is no link to Google Drive.")
     root.mkdir(parents=True, exist_ok=True)
     part = root / f"{item.file}.part"
+    ways = {"folder": gdown.download_folder} if item.kind == "drive_folder" else {}
     reasons = []
     with disk_errors(str(part)):
-        for attempt in (_drive_folder, _drive_file) if item.kind == "drive_folder" else (_drive_file,):
+        for what, way in {**ways, "file": gdown.download}.items():
             try:
-                attempt(match.group(1), part, progress)
-                break
-            except OSError as error:
-                if error.errno is not None and not _is_network(error):
+                if way(id=match.group(1), output=str(part), quiet=not progress, use_cookies=False):
+                    break
+                reasons.append(f"no {what} at this link")
+            except Exception as error:  # gdown raises its own, requests' and bs4's
+                network = isinstance(error, (requests.RequestException, ConnectionError, TimeoutError))
+                if isinstance(error, OSError) and error.errno is not None and not network:
                     raise
                 reasons.append(_first_line(error))
-            except Exception as error:  # gdown raises its own, requests' and bs4's
-                reasons.append(_first_line(error))
-            discard(part)
+            _discard(part)
         else:
             raise ModelFileError(
                 f"{url}: Google Drive did not give it ({'; '.join(dict.fromkeys(reasons))}); open the link in a "
@@ -140,34 +147,14 @@ def _from_drive(original: Entry, item: Download, root: Path, expected: str, prog
             )
         digest = _digest(part)
         if expected and digest != expected:
-            discard(part)
+            _discard(part)
             raise ModelFileError(
                 f"{url}: its sha256 is {digest}, expected {expected}, so it was not kept; remove {root / LOCK} if the "
                 "new content is the right one."
             )
-        discard(root / item.file)
+        _discard(root / item.file)
         os.replace(part, root / item.file)
     return digest
-
-
-def _drive_file(identity: str, part: Path, progress: bool) -> None:
-    import gdown
-
-    if gdown.download(id=identity, output=str(part), quiet=not progress, use_cookies=False) is None:
-        raise ModelFileError("no file at this link")
-
-
-def _drive_folder(identity: str, part: Path, progress: bool) -> None:
-    import gdown
-
-    if not gdown.download_folder(id=identity, output=str(part), quiet=not progress, use_cookies=False):
-        raise ModelFileError("no folder at this link")
-
-
-def _is_network(error: OSError) -> bool:
-    import requests
-
-    return isinstance(error, (requests.RequestException, ConnectionError, TimeoutError))
 
 
 def _first_line(error: Exception) -> str:
@@ -175,14 +162,23 @@ def _first_line(error: Exception) -> str:
     return lines[0].rstrip(".") if lines else type(error).__name__
 
 
-def _digest(path: Path) -> str:
-    if path.is_file():
-        return file_digest(path)
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            digest.update(f"{file.relative_to(path).as_posix()}\0{file_digest(file)}\n".encode())
-    return digest.hexdigest()
+def _files(place: Path) -> list[Path]:
+    return [path for path in sorted(place.rglob("*")) if path.is_file()] if place.is_dir() else [place]
+
+
+def _digest(place: Path) -> str:
+    if place.is_file():
+        return file_digest(place)
+    lines = (f"{file.relative_to(place).as_posix()}\0{file_digest(file)}\n" for file in _files(place))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _discard(path: Path) -> None:
+    """Removes a file or a folder with all in it; nothing happens where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _complete(root: Path, record: dict[str, Any] | None) -> bool:
@@ -191,10 +187,3 @@ def _complete(root: Path, record: dict[str, Any] | None) -> bool:
 
 def _listed(lock: dict[str, Any]) -> dict[str, str]:
     return {path: digest for record in lock.values() for path, digest in record["files"].items()}
-
-
-def _write_lock(root: Path, lock: dict[str, Any]) -> None:
-    part = root / f"{LOCK}.part"
-    with disk_errors(str(root / LOCK)):
-        part.write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n", "utf-8")
-        os.replace(part, root / LOCK)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tarfile
 import tempfile
@@ -16,15 +15,8 @@ from typing import IO
 from tfattr.errors import ModelFileError
 from tfattr.zoo.download import disk_errors
 
-_DAMAGED = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    NotImplementedError,
-)
+# What the modules raise for a damaged archive, or for one packed as they do not know (NotImplementedError).
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 
 
 def unpack(archive: Path, folder: Path) -> list[Path]:
@@ -72,7 +64,8 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
                 members = [member for member in opened.getmembers() if not member.isdir()]
                 for member in members:
                     if not member.isreg():
-                        raise _refusal(archive, member.name, "a link" if _link(member) else "no plain file")
+                        link = member.issym() or member.islnk()
+                        raise _refusal(archive, member.name, "a link" if link else "no plain file")
                 checked = [(_safe(archive, member.name), member) for member in members]
                 for name, member in checked:
                     yield name, opened.extractfile(member)
@@ -81,18 +74,14 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
 
 
 def _copy(content: IO[bytes], file: IO[bytes], archive: Path) -> None:
-    while True:
+    def read() -> bytes:
         try:
-            block = content.read(1 << 20)
+            return content.read(1 << 20)
         except _DAMAGED as error:
             raise _damage(archive, error) from error
-        if not block:
-            return
+
+    for block in iter(read, b""):
         file.write(block)
-
-
-def _link(member: tarfile.TarInfo) -> bool:
-    return member.issym() or member.islnk()
 
 
 def _safe(archive: Path, name: str) -> PurePosixPath:
@@ -116,11 +105,3 @@ def _damage(archive: Path, error: Exception) -> ModelFileError:
 def is_archive(path: Path) -> bool:
     """Whether :func:`unpack` takes the file."""
     return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-
-
-def discard(path: Path) -> None:
-    """Removes a file or a folder with all in it; nothing happens where there is none."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
