@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -13,8 +15,15 @@ import tensorflow as tf
 
 from tfattr.attribution import AttributionSettings
 from tfattr.compat import installed
-from tfattr.compat.keras import keras_3
+from tfattr.compat.internals import (
+    function_def_to_graph_def,
+    gradient_registry,
+    op_def_registry,
+    parse_saved_model,
+)
+from tfattr.compat.keras import keras_3, saved_metadata
 from tfattr.compat.slim import slim
+from tfattr.compat.unpickler import PythonUnpickler
 from tfattr.errors import MissingExtraError, ModelFileError
 from tfattr.trunk import Preprocessing, Trunk
 
@@ -85,6 +94,68 @@ assert sys.modules["pkg_resources"] is None
 print(callable(hub.load))
 """
     assert alone(code) == "True"
+
+
+# -- private parts of TensorFlow, Keras and Python ----------------------------------------------------
+
+
+def test_operations_are_asked_whether_they_keep_a_state():
+    assert op_def_registry.get("Relu").is_stateful is False
+    assert op_def_registry.get("VarHandleOp").is_stateful is True
+    assert [argument.name for argument in op_def_registry.get("Conv2D").input_arg] == ["input", "filter"]
+    assert op_def_registry.get("NoSuchOperation") is None
+
+
+def test_operations_are_asked_for_their_gradient():
+    assert callable(gradient_registry.lookup("Relu"))
+    assert gradient_registry.lookup("Shape") is None
+    with pytest.raises(LookupError):
+        gradient_registry.lookup("DecodePng")
+
+
+def test_a_functions_body_becomes_a_graph():
+    function = tf.function(lambda x: tf.nn.relu(x) * 2.0).get_concrete_function(tf.TensorSpec([None, 3]))
+    with tf.Graph().as_default() as graph:
+        function(tf1.placeholder(tf.float32, [None, 3]))
+    (definition,) = graph.as_graph_def().library.function
+    body, names = function_def_to_graph_def(definition)
+    result = names[next(iter(definition.ret.values()))]
+    (fed,) = (node.name for node in body.node if node.op == "Placeholder")
+    with tf.Graph().as_default(), tf1.Session() as session:
+        (y,) = tf.import_graph_def(body, return_elements=[result], name="")
+        np.testing.assert_array_equal(session.run(y, {f"{fed}:0": [[-1.0, 0.5, 2.0]]}), [[0.0, 1.0, 4.0]])
+
+
+def test_a_saved_model_is_parsed_without_loading_it(tmp_path):
+    module = tf.Module()
+    module.weight = tf.Variable(1.0)
+    tf.saved_model.save(module, str(tmp_path / "saved"))
+    (meta_graph,) = parse_saved_model(str(tmp_path / "saved")).meta_graphs
+    assert "serve" in meta_graph.meta_info_def.tags
+    assert any(node.HasField("variable") for node in meta_graph.object_graph_def.nodes)
+    with pytest.raises(OSError, match="nothing"):
+        parse_saved_model(str(tmp_path / "nothing"))
+
+
+def test_the_cards_of_a_saved_model_of_keras():
+    made = saved_metadata()()
+    made.nodes.add(metadata='{"class_name": "Lambda"}')
+    (node,) = saved_metadata().FromString(made.SerializeToString()).nodes
+    assert node.metadata == '{"class_name": "Lambda"}'
+
+
+def test_the_unpickler_in_python_is_told_what_a_state_may_be_set_of():
+    class Careful(PythonUnpickler):
+        dispatch = dict(PythonUnpickler.dispatch)
+
+        def load_build(self):
+            raise pickle.UnpicklingError(f"a state for {type(self.stack[-2]).__name__}")
+
+        dispatch[pickle.BUILD[0]] = load_build
+
+    assert Careful(io.BytesIO(pickle.dumps({"a": [1, (2.0, "b")]}))).load() == {"a": [1, (2.0, "b")]}
+    with pytest.raises(pickle.UnpicklingError, match="a state for"):
+        Careful(io.BytesIO(pickle.dumps(np.zeros(3), protocol=4))).load()
 
 
 # -- TF-Slim -----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from tfattr.errors import SettingsError
 from tfattr.evaluation import Truth, find_truth, read_truth
 from tfattr.evaluation.literature import TASKS_17, mean_spearman, read_transfer, spearman_per_target
 from tfattr.evaluation.taskonomy import THEIR_NAMES, task_names
-from tfattr.zoo import safe_pickle
+from tfattr.safety import safe_pickle
 
 TASKS = ("a", "b", "c", "d", "e")
 

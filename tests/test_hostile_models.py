@@ -103,7 +103,7 @@ def test_pickles_are_never_executed(tmp_path):
         def __reduce__(self):
             return (Path.touch, (tmp_path / "mark",))
 
-    from tfattr.zoo import safe_pickle
+    from tfattr.safety import safe_pickle
 
     (tmp_path / "weights.pkl").write_bytes(pickle.dumps({"a": Evil()}))
     with pytest.raises(TfattrError, match=r"weights\.pkl"):

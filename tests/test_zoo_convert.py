@@ -12,7 +12,8 @@ import tensorflow as tf
 from zoo import expected
 
 from tfattr.errors import ModelFileError
-from tfattr.zoo import convert, safe_pickle
+from tfattr.safety import safe_pickle
+from tfattr.zoo import convert
 from tfattr.zoo.originals import entry
 
 

@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 
 from tfattr.errors import ModelFileError, TfattrError
+from tfattr.safety.unpack import unpack
 from tfattr.zoo import cache, originals
 from tfattr.zoo.download import download
 from tfattr.zoo.fetch import fetch, read_lock, resolve, verify
 from tfattr.zoo.originals import Download, Entry, entry
-from tfattr.zoo.unpack import unpack
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -321,7 +321,7 @@ def test_a_full_disk_while_unpacking(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tfattr.zoo.unpack._copy", full)
+    monkeypatch.setattr("tfattr.safety.unpack._copy", full)
     with pytest.raises(ModelFileError, match="the disk is full") as error:
         fetch("prn", progress=False)
     one_sentence(error)

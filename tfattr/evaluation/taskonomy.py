@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from tfattr.errors import ModelFileError
 from tfattr.evaluation.truth import NOT_TARGETS, Truth, find_truth, truth_of_pairs
 from tfattr.io import write_text
-from tfattr.zoo import safe_pickle
+from tfattr.safety import safe_pickle
 from tfattr.zoo.originals import entries
 
 # Names in Taskonomy's results that differ from its task bank's; "impainting" is theirs.

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import GraphError
+from tfattr.safety.trust import refuse_kept
 from tfattr.trunk import differentiable, dropout, dtypes, finite, fold, layout, simplify
 from tfattr.trunk import graph as g
 from tfattr.trunk.architecture import lift, lower
 from tfattr.trunk.inline import inline_functions
-from tfattr.trunk.trust import refuse_kept
 
 # Largest differences, of the representation's largest value. Simplifying computes the same numbers by the same
 # operations; folding rounds every kernel once more, in a net of a hundred layers up to 1e-5; the kernels of a batch
@@ -83,7 +83,7 @@ def assemble(
     Raises:
         GraphError: a tensor is not there, the cut graph cannot run, its representation is not finite, or
             simplifying changed it by more than 1e-6 of its largest value (folding: 1e-4), on the CPU.
-        ModelFileError: the cut graph reaches out (see :mod:`tfattr.trunk.trust`) and ``trust`` is not given.
+        ModelFileError: the cut graph reaches out (see :mod:`tfattr.safety.trust`) and ``trust`` is not given.
     """
     g.find_tensor(graph_def, input, "input", where)
     output_name, output_port = g.find_tensor(graph_def, output, "output", where)

@@ -13,11 +13,11 @@ import tensorflow as tf
 from google.protobuf import message, text_format
 
 from tfattr.errors import GraphError, ModelFileError
+from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
 from tfattr.trunk.opened import Opened
 from tfattr.trunk.preprocessing import Preprocessing
-from tfattr.trunk.wrap_errors import wrap_errors
 
 
 def read_frozen_graph(

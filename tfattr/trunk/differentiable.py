@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-# Which operations have a gradient; there is no public way to ask.
-from tensorflow.python.framework.ops import gradient_registry
-
+from tfattr.compat.internals import gradient_registry
 from tfattr.errors import GraphError
 from tfattr.trunk import dtypes
 from tfattr.trunk import graph as g

@@ -11,9 +11,7 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-# The operations that this TensorFlow knows; there is no public way to ask.
-from tensorflow.python.framework import op_def_registry
-
+from tfattr.compat.internals import op_def_registry
 from tfattr.errors import GraphError
 from tfattr.trunk import graph as g
 from tfattr.trunk import sizes

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import ModelFileError
-from tfattr.trunk import bundle
+from tfattr.safety import bundle
 from tfattr.trunk import graph as g
 from tfattr.trunk.inline import inline_calls
 

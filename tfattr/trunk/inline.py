@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-# A function's body as a GraphDef; TensorFlow has no public name for it.
-from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
-
+from tfattr.compat.internals import function_def_to_graph_def
 from tfattr.errors import GraphError
+from tfattr.safety.trust import reached
 from tfattr.trunk import graph as g
 from tfattr.trunk import sizes
-from tfattr.trunk.trust import reached
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _BRANCHES = ("If", "StatelessIf")

@@ -10,10 +10,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.errors import GraphError, ModelFileError
+from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk import checkpoints, dtypes, freeze
 from tfattr.trunk import graph as g
 from tfattr.trunk.opened import flattened
-from tfattr.trunk.wrap_errors import wrap_errors
 
 _INPUTS = ("Placeholder", "PlaceholderWithDefault", "IteratorGetNext", "QueueDequeueManyV2", "QueueDequeueV2")
 _LAYERS = (

@@ -13,11 +13,13 @@ import tensorflow as tf
 
 from tfattr.compat.keras import application_layers, keras, keras_3, keras_of, saved_by, sublayers
 from tfattr.errors import GraphError, ModelFileError
-from tfattr.trunk import freeze, keras_code, saved_code
+from tfattr.safety import keras_code
+from tfattr.safety.trust import check_saved_model
+from tfattr.safety.wrap_errors import wrap_errors
+from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
 from tfattr.trunk.opened import Opened, choose, flattened
 from tfattr.trunk.preprocessing import Preprocessing
-from tfattr.trunk.wrap_errors import wrap_errors
 
 
 def read_keras(
@@ -275,7 +277,7 @@ def load_keras(path: str, trust: bool = False, custom_objects: Mapping[str, Any]
     if not os.path.exists(path):
         raise ModelFileError(f"{path}: no such file; expected a saved Keras model (.h5, .keras or a folder).")
     if os.path.isdir(path):
-        saved_code.check_saved_model(path, trust)
+        check_saved_model(path, trust)
     version = saved_by(path) or "2"
     loader = keras_3() if version.startswith("3.") else keras
     own = {**application_layers(loader or keras), **(custom_objects or {})}

@@ -79,8 +79,8 @@ def open_trunk(
         ModelFileError: the file cannot be read, is damaged, or does what needs ``trust``.
         GraphError: the model cannot be cut as asked, or holds what no trunk can.
     """
+    from tfattr.safety.wrap_errors import wrap_errors
     from tfattr.trunk.assemble import assemble
-    from tfattr.trunk.wrap_errors import wrap_errors
 
     module, reader = _READERS[source]
     read = getattr(importlib.import_module(f"tfattr.trunk.{module}"), reader)

@@ -9,12 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfattr.compat.internals import parse_saved_model
 from tfattr.errors import GraphError, ModelFileError, TfattrError
-from tfattr.trunk import freeze, saved_code
+from tfattr.safety.trust import check_saved_model
+from tfattr.safety.wrap_errors import wrap_errors
+from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
 from tfattr.trunk.opened import Opened, choose, flattened
 from tfattr.trunk.preprocessing import Preprocessing
-from tfattr.trunk.wrap_errors import wrap_errors
 
 
 def read_saved_model(
@@ -75,7 +77,7 @@ def read_hub(
     handle = os.fspath(handle)
     try:
         path = hub.resolve(handle)
-        saved_code.check_saved_model(path, trust)
+        check_saved_model(path, trust)
         loaded = hub.load(path, tags=_tags(path, tags, handle))
     except GraphError:
         raise
@@ -224,7 +226,7 @@ def load_saved_model(path: str, trust: bool = False, tags: Sequence[str] | None 
     tags.
     """
     try:
-        saved_code.check_saved_model(path, trust)
+        check_saved_model(path, trust)
         return tf.saved_model.load(path, tags=_tags(path, tags, path))
     except TfattrError:
         raise
@@ -235,7 +237,7 @@ def load_saved_model(path: str, trust: bool = False, tags: Sequence[str] | None 
 
 
 def _tags(path: str, wanted: Sequence[str] | None, where: str) -> list[str] | None:
-    sets = [sorted(graph.meta_info_def.tags) for graph in saved_code.parse(path).meta_graphs]
+    sets = [sorted(graph.meta_info_def.tags) for graph in parse_saved_model(path).meta_graphs]
     if wanted is not None:
         wanted = [wanted] if isinstance(wanted, str) else sorted(wanted)
         if wanted in sets:

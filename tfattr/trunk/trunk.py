@@ -15,12 +15,12 @@ import tensorflow as tf
 
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.io import atomic_write
+from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk import graph as g
 from tfattr.trunk.architecture import Architecture, Passes, architecture, compiled, lift, visible
 from tfattr.trunk.assemble import InferenceGraph, check_inference_graph, folded
 from tfattr.trunk.loaders import open_trunk
 from tfattr.trunk.preprocessing import Preprocessing
-from tfattr.trunk.wrap_errors import wrap_errors
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

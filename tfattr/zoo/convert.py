@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import ModelFileError
+from tfattr.safety import safe_pickle
+from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk.freeze import open_checkpoint
-from tfattr.trunk.wrap_errors import wrap_errors
-from tfattr.zoo import safe_pickle
 from tfattr.zoo.layers import norm_name
 from tfattr.zoo.tinyface import EPSILON
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.io import write_text
+from tfattr.safety.unpack import is_archive, unpack
 from tfattr.zoo import cache
 from tfattr.zoo.download import disk_errors, download, file_digest
 from tfattr.zoo.originals import ZOOS, Download, Entry, entries, entry
-from tfattr.zoo.unpack import is_archive, unpack
 
 LOCK = "lock.json"
 _DRIVE_ID = re.compile(r"(?:[?&]id=|/d/|/folders/)([A-Za-z0-9_-]{10,})")
@@ -103,7 +103,8 @@ def _one(
     place = root / item.file
     if item.unpack or (item.kind != "http" and place.is_file() and is_archive(place)):
         try:
-            files = unpack(place, root)
+            with disk_errors(str(root)):
+                files = unpack(place, root)
         finally:
             _discard(place)  # taken apart, or not what it should be
     else:

@@ -8,13 +8,13 @@ refused as well.
 from __future__ import annotations
 
 import collections
+import os
 import re
 from collections.abc import Iterable, Iterator
 
-# The operations that this TensorFlow knows; there is no public way to ask.
-from tensorflow.python.framework import op_def_registry
-
+from tfattr.compat.internals import op_def_registry, parse_saved_model
 from tfattr.errors import GraphError, ModelFileError
+from tfattr.safety.bundle import check_checkpoint
 from tfattr.trunk import graph as g
 
 _ADVICE = "it is refused; if you trust whoever made the file, load it with trust=True (--trust on the command line)."
@@ -75,6 +75,21 @@ def refuse_kept(graph_def: g.GraphDef, where: str, trust: bool) -> None:
             )
         if not trust and (_reaches_out(node) or (_stateful(node.op) and not _COMPUTES.fullmatch(node.op))):
             raise _refusal(node, where)
+
+
+def check_saved_model(path: str, trusted: bool) -> None:
+    """The variables of a SavedModel are whole, and what loading it runs only computes.
+
+    Raises:
+        ModelFileError: they are not, or it reaches out and ``trusted`` is not given.
+        OSError: there is no SavedModel.
+    """
+    saved_model = parse_saved_model(path)
+    variables = os.path.join(path, "variables", "variables")
+    if os.path.exists(variables + ".index"):
+        check_checkpoint(variables)
+    if not trusted:
+        refuse_at_load(saved_model, path)
 
 
 def refuse_at_load(saved_model: object, where: str) -> None:

@@ -14,7 +14,8 @@ import zipfile
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from tfattr.compat.keras import keras
+from tfattr.compat.internals import parse_saved_model
+from tfattr.compat.keras import keras, saved_metadata
 from tfattr.errors import ModelFileError
 
 _ADVICE = "it is refused; if you trust whoever made the file, load it with trust=True (--trust on the command line)."
@@ -167,12 +168,9 @@ def _check_archive(path: str, trust: bool, own: Collection[str]) -> None:
 
 def _check_folder(path: str, own: Collection[str]) -> None:
     """The configurations that a SavedModel of Keras keeps beside its graph, in TF 2.5 and later or before."""
-    from tfattr.compat.keras import saved_metadata
-    from tfattr.trunk.saved_code import parse
-
     texts = [
         node.user_object.metadata
-        for meta_graph in parse(path).meta_graphs
+        for meta_graph in parse_saved_model(path).meta_graphs
         for node in meta_graph.object_graph_def.nodes
     ]
     beside = os.path.join(path, "keras_metadata.pb")

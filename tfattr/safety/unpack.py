@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tfattr.errors import ModelFileError
-from tfattr.zoo.download import disk_errors
 
 # What the modules raise for a damaged archive, or for one packed as they do not know (NotImplementedError).
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
@@ -24,26 +23,25 @@ def unpack(archive: Path, folder: Path) -> list[Path]:
 
     Members are written as plain files with plain permissions. Links, devices, absolute names and names with
     ``..`` are refused before anything is put in place. Raises ModelFileError that names the member, or says
-    that the archive is damaged or the disk full.
+    that the archive is damaged, and OSError where the disk refuses.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as scratch:
         names = []
-        with disk_errors(str(folder)):
-            for name, content in _members(archive):
-                place = Path(scratch, *name.parts)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with content, place.open("wb") as file:
-                    _copy(content, file, archive)
-                names.append(name)
-            if not names:
-                raise ModelFileError(f"{archive}: the archive holds no file; fetch it again.")
-            placed = []
-            for name in dict.fromkeys(names):
-                target = Path(folder, *name.parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(Path(scratch, *name.parts), target)
-                placed.append(target)
+        for name, content in _members(archive):
+            place = Path(scratch, *name.parts)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with content, place.open("wb") as file:
+                _copy(content, file, archive)
+            names.append(name)
+        if not names:
+            raise ModelFileError(f"{archive}: the archive holds no file; fetch it again.")
+        placed = []
+        for name in dict.fromkeys(names):
+            target = Path(folder, *name.parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(scratch, *name.parts), target)
+            placed.append(target)
     return placed
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tfattr.compat.unpickler import PythonUnpickler
 from tfattr.errors import ModelFileError
 
 
@@ -97,8 +98,8 @@ for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _from_buffer
 
 
-class _ArraysOnly(pickle._Unpickler):  # the one in Python: it can be told what a state may be set of
-    dispatch = dict(pickle._Unpickler.dispatch)
+class _ArraysOnly(PythonUnpickler):
+    dispatch = dict(PythonUnpickler.dispatch)
 
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="latin1")
