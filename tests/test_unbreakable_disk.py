@@ -11,7 +11,6 @@ import sys
 
 import numpy as np
 import pytest
-from found import some
 from small_zoo import attribute, write_photos, write_zoo
 
 from tfattr.cli.main import main
@@ -106,7 +105,8 @@ def test_a_full_disk(folder, undisturbed, tmp_path, capsys, kibibytes):
         assert status == 0, err
         whole = shards(full / "out")
         assert len(whole) == 6  # one shard of 64 images a model and method or representation
-        assert all(whole[name.relative_to("out")] == content for name, content in some(kept.items()))
+        assert kept or kibibytes < 380  # the smaller disks have no room for a whole shard
+        assert all(whole[name.relative_to("out")] == content for name, content in kept.items())
 
 
 @pytest.mark.slow

@@ -52,8 +52,8 @@ class Option(NamedTuple):
     many: bool = False
 
 
-def _setting(default: Any, help: str, part: str, **about: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"option": Option(help, **about), "part": part})
+def _setting(default: Any, help: str, **about: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"option": Option(help, **about)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,143 +64,126 @@ class RunSettings:
         SettingsError: a value is none of those allowed.
     """
 
-    limit: int | None = _setting(None, "Use the first N images of a probe set.", "probe", least=1)
+    limit: int | None = _setting(None, "Use the first N images of a probe set.", least=1)
     strict: bool = _setting(
         False,
         "Stop at the first unreadable image, model that cannot be loaded, or method that fails for one, instead of "
         "going on without it (exit status 3 at the end).",
-        "probe",
     )
     exif: str | None = _setting(
         None,
         "Pictures turned as their EXIF says, or as they lie in the file. Default: upright; stored where "
         "`reproduce` reads the paper's lists, as its authors did.",
-        "probe",
         choices=("upright", "stored"),
     )
     target: str = _setting(
         TARGETS[0],
         "Sum of the representation's units (the paper's); energy: half its squared norm; or each of K parts by "
         "itself (8): its channels, or K mixtures of them (methods: grad_input, gradient_norm).",
-        "maps",
         metavar="[sum|energy|channels[:K]]",
     )
     methods: tuple[str, ...] | None = _setting(
         None,
         "Attribution methods, with commas: saliency, grad_input, gradient_norm, elrp, integrated_gradients, "
         "smoothgrad, or iNNvestigate analyzers by name.",
-        "maps",
         shown=",".join(PAPER_METHODS),
     )
     engine: str | None = _setting(
         None,
         "Engine of elrp: iNNvestigate's epsilon rule by iNNvestigate itself or on the model's own graph (native), "
         "or the authors' formula (deepexplain). Default: innvestigate, and native for models that it does not take.",
-        "maps",
         flag="lrp-engine",
         choices=ENGINES,
     )
-    epsilon: float = _setting(1e-4, "Stabiliser of elrp.", "maps")
-    steps: int | None = _setting(
-        None, "Of integrated_gradients: points of the path; default 32.", "maps", least=1
-    )
-    samples: int | None = _setting(
-        None, "Of smoothgrad: noisy copies of an image; default 16.", "maps", least=1
-    )
+    epsilon: float = _setting(1e-4, "Stabiliser of elrp.")
+    steps: int | None = _setting(None, "Of integrated_gradients: points of the path; default 32.", least=1)
+    samples: int | None = _setting(None, "Of smoothgrad: noisy copies of an image; default 16.", least=1)
     noise: float | None = _setting(
-        None, "Of smoothgrad: standard deviation of the noise, of the image's range; default 0.15.", "maps"
+        None, "Of smoothgrad: standard deviation of the noise, of the image's range; default 0.15."
     )
-    seed: int | None = _setting(None, "Of smoothgrad's noise; default 0.", "maps", least=0)
+    seed: int | None = _setting(None, "Of smoothgrad's noise; default 0.", least=0)
+    options: tuple[str, ...] = _setting(
+        (),
+        "A setting of a method that is registered beside these, repeatable.",
+        flag="method-option",
+        metavar="NAME=VALUE",
+        many=True,
+    )
     parts_grid: int | None = _setting(
         None,
         f"Of the target channels: side of the stored maps, means over area; default {PART_GRIDS['grad_input']} for "
         f"grad_input, {PART_GRIDS['gradient_norm']} for gradient_norm.",
-        "maps",
         least=1,
     )
-    mixture_seed: int | None = _setting(
-        None, "Of the target channels' random mixtures; default 0.", "maps", least=0
-    )
+    mixture_seed: int | None = _setting(None, "Of the target channels' random mixtures; default 0.", least=0)
     channels: str = _setting(
-        "mean", "What is stored of a map: the mean of its colours, or all.", "maps", choices=("mean", "all")
+        "mean", "What is stored of a map: the mean of its colours, or all.", choices=("mean", "all")
     )
-    dtype: str = _setting("float16", "Of the stored maps.", "maps", choices=("float16", "float32"))
-    images_per_shard: int = _setting(IMAGES_PER_SHARD, "Images of a TFRecord file.", "maps", least=1)
-    batch_size: int | None = _setting(None, "Images at a time; default by input size.", "maps", least=1)
+    dtype: str = _setting("float16", "Of the stored maps.", choices=("float16", "float32"))
+    images_per_shard: int = _setting(IMAGES_PER_SHARD, "Images of a TFRecord file.", least=1)
+    batch_size: int | None = _setting(None, "Images at a time; default by input size.", least=1)
     feeding: str = _setting(
         "square",
         "For the zoos of originals: every model sees the same centre square, or what its own project feeds.",
-        "zoo",
         choices=("square", "native"),
     )
-    models: tuple[str, ...] | None = _setting(None, "Only these models of the zoo, with commas.", "zoo")
+    models: tuple[str, ...] | None = _setting(None, "Only these models of the zoo, with commas.")
     trust: bool = _setting(
         False,
         "Load models that run code or touch files: Lambda layers, file operations, builders of other modules.",
-        "zoo",
     )
     fold_batch_norm: bool = _setting(
         False,
         "Put batch norm into the convolutions before it: gradients then differ from the model's own by rounding.",
-        "zoo",
     )
     tf32: bool = _setting(
         False,
         "Let a GPU multiply float32 with 10 bits of mantissa (NVIDIA's TF32): faster, and maps differ by about 1e-3.",
-        "maps",
     )
     xla: str = _setting(
         "auto",
         "Compile by XLA: auto tries it on a GPU; wherever its first results differ or it fails, it is left.",
-        "maps",
         choices=("auto", "on", "off"),
     )
     representations: bool = _setting(
-        True, "Also keep the models' outputs, for the baselines of `tfattr evaluate`.", "maps"
+        True, "Also keep the models' outputs, for the baselines of `tfattr evaluate`."
     )
-    repair: bool = _setting(False, "Check every shard first, and compute damaged ones again.", "maps")
+    repair: bool = _setting(False, "Check every shard first, and compute damaged ones again.")
     runner: str = _setting(
         "local",
         "Where it is computed: here, or by the workers of an Apache Beam runner.",
-        "engine",
         choices=("local", "beam"),
     )
     runner_options: tuple[str, ...] = _setting(
         (),
         "For beam, repeatable: workers=N (a Dask cluster on this machine), address=tcp://HOST:PORT (one that "
         "runs), shards_per_task=N; or runner=NAME and any option of that Beam runner.",
-        "engine",
         metavar="KEY=VALUE",
         many=True,
     )
     devices: tuple[str, ...] = _setting(
         (),
         "A local process for each device, models handed out: gpu:0,gpu:1 or cpu,cpu.",
-        "engine",
         metavar="LIST",
     )
     grid: tuple[int, int] | None = _setting(
         None,
         "Size at which maps are compared (64 or 128x170); default 256, or the largest map if smaller.",
-        "affinity",
     )
     measures: tuple[str, ...] | None = _setting(
         None,
         "How two models' maps of an image compare, with commas: cosine (the paper's), pearson, spearman, subspace, "
         "explained. Default: cosine; of a run with target channels subspace and explained.",
-        "affinity",
         flag="measure",
     )
-    linkage: str = _setting(
-        "single", "Of the tree: single (the authors'), average, complete, ward, ...", "affinity"
-    )
-    authors_layout: bool = _setting(
-        False, "Also write affinity.npy and affinity.mat as the authors do.", "affinity"
-    )
+    linkage: str = _setting("single", "Of the tree: single (the authors'), average, complete, ward, ...")
+    authors_layout: bool = _setting(False, "Also write affinity.npy and affinity.mat as the authors do.")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value, option = getattr(self, field.name), field.metadata["option"]
+            if isinstance(value, Mapping):
+                value = [f"{name}={number}" for name, number in value.items()]
             if field.type.startswith("tuple[str") and value is not None:
                 value = (value,) if isinstance(value, str) else tuple(value)
                 object.__setattr__(self, field.name, value)
@@ -250,7 +233,7 @@ class RunSettings:
         """The same for another target; to channels or back with the default methods and options of that target."""
         if target.startswith("channels") == self.target.startswith("channels"):
             return self.changed(target=target)
-        return self.changed(target=target, methods=None, **dict.fromkeys(_METHOD_OPTIONS))
+        return self.changed(target=target, methods=None, options=(), **dict.fromkeys(_METHOD_OPTIONS))
 
     @cached_property
     def attribution(self) -> AttributionSettings:
@@ -261,6 +244,12 @@ class RunSettings:
         """
         options = {name: getattr(self, field) for field, name in _METHOD_OPTIONS.items()}
         given = {name: value for name, value in options.items() if value is not None}
+        for text in self.options:
+            name, _, value = text.partition("=")
+            try:
+                given[name] = float(value)
+            except ValueError as error:
+                raise SettingsError(f"the option {text!r} of a method: expected NAME=NUMBER.") from error
         return AttributionSettings(self.methods, self.engine, self.target, self.epsilon, given)
 
     @property
@@ -280,7 +269,8 @@ class RunSettings:
     def of_run(cls, manifest: RunManifest, methods: Iterable[str] | None = None) -> RunSettings:
         """The settings under which a run was made, as far as ``run.json`` keeps them."""
         kept = manifest.settings
-        options = {name: kept.get("options", {}).get(known) for name, known in _METHOD_OPTIONS.items()}
+        given = dict(kept.get("options", {}))
+        options = {name: given.pop(known, None) for name, known in _METHOD_OPTIONS.items()}
         names = ("target", "epsilon", "channels", "dtype", "images_per_shard")
         return cls(
             methods=None if methods is None else tuple(methods),
@@ -291,6 +281,7 @@ class RunSettings:
             tf32=kept.get("precision") == "tf32",
             **{name: kept[name] for name in names if name in kept},
             **options,
+            options=given,
         )
 
     def continued(self, out: str | os.PathLike[str]) -> RunSettings:
