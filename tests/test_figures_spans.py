@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.spans_picture import Seen, spans_figure
 from tfattr.errors import SettingsError
-from tfattr.figures.spans import Seen, spans_figure
 
 
 def seen(name, seed, side=4, parts=3):

@@ -1,109 +1,71 @@
-"""Attribution maps as one RGB picture of tiles: the arrays behind :func:`tfattr.figures.maps_figure`."""
+"""Attribution maps as tiles of one RGB picture, and the colour bars below it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
 from scipy import ndimage
 
 from tfattr.affinity import area_resize
 from tfattr.errors import SettingsError
+from tfattr.figures.style import FONT, inch_axes
 from tfattr.records import channel_mean
 
 TILE = 128  # pixels of a map's side
 GAP, GROUP_GAP = 4, 20  # pixels between maps, and between images
+INCH = 150  # pixels that make an inch
+KEY_HEIGHT = 0.55  # inches: a colour bar with its words
 
 SIGNED = colormaps["RdBu_r"]
 UNSIGNED = LinearSegmentedColormap.from_list(
     "white_to_violet", [(1, 1, 1), (0.77, 0.72, 0.89), (0.42, 0.24, 0.60), (0.10, 0.03, 0.22)]
 )
+Key = tuple[Colormap, Normalize, str, list[str]]  # colours, range, words below, words at ends and middle
 
 
-@dataclass(frozen=True)
-class Mosaic:
-    """A picture and where its parts are, in pixels.
+class Tiles:
+    """Maps of photographs as tiles.
 
     Attributes:
-        pixels: float32 RGB ``[height, width, 3]`` in [0, 1]: photos on top, then a row of tiles a model.
-        rows: vertical centre of each model's row.
-        columns: horizontal centre of each tile of a row: image by image, method by method.
-        images: horizontal centre of each image's block.
-        top: where the first row of maps begins.
-        block: width of an image's block.
-        notes: (x, y, text) for tiles without a map to show.
-        signed: per method, whether its maps have negative values.
-    """
-
-    pixels: np.ndarray
-    rows: list[float]
-    columns: list[float]
-    images: list[float]
-    top: int
-    block: int
-    notes: list[tuple[float, float, str]]
-    signed: dict[str, bool]
-
-
-def compose(
-    photos: Sequence[np.ndarray],
-    maps: Mapping[str, Mapping[str, np.ndarray]],
-    methods: Sequence[str],
-    percentile: float,
-    room: int,
-) -> Mosaic:
-    """Lays out photos and maps, with ``room`` pixels between the photos and the first row.
+        signed: per method, whether any of its maps has negative values.
+        notes: (x, y, text) for tiles put without a map to show, in pixels.
 
     Raises:
         SettingsError: maps that do not fit the photos, or photos that are not uint8 RGB.
     """
-    planes = map_planes(maps, methods, len(photos))
-    signed = signed_methods(planes, methods)
-    step = TILE + GAP
-    block = len(methods) * step - GAP
-    side = TILE * min(len(methods), 2)
-    top = side + room
-    lefts = [image * (block + GROUP_GAP) for image in range(len(photos))]
-    pixels = np.ones((top + len(maps) * step - GAP, lefts[-1] + block, 3), np.float32)
-    notes: list[tuple[float, float, str]] = []
-    for image, (photo, left) in enumerate(zip(photos, lefts)):
-        inset = left + (block - side) // 2
-        pixels[:side, inset : inset + side] = photo_tile(photo, side)
-        paper = faint_edges(photo)
-        for row, model in enumerate(maps):
-            for column, method in enumerate(methods):
-                y, x = top + row * step, left + column * step
-                plane = planes.get((model, method))
-                tile, note = map_tile(
-                    None if plane is None else plane[image], paper, signed[method], percentile
-                )
-                pixels[y : y + TILE, x : x + TILE] = tile
-                if note:
-                    notes.append((x + TILE / 2, y + TILE / 2, note))
-    return Mosaic(
-        pixels=pixels,
-        rows=[top + row * step + TILE / 2 for row in range(len(maps))],
-        columns=[left + column * step + TILE / 2 for left in lefts for column in range(len(methods))],
-        images=[left + block / 2 for left in lefts],
-        top=top,
-        block=block,
-        notes=notes,
-        signed=signed,
-    )
+
+    def __init__(
+        self,
+        photos: Sequence[np.ndarray],
+        maps: Mapping[str, Mapping[str, np.ndarray]],
+        methods: Sequence[str],
+        percentile: float,
+    ) -> None:
+        self._planes = _planes(maps, methods, len(photos))
+        self._papers = [faint_edges(photo) for photo in photos]
+        self._percentile = percentile
+        self.signed = {
+            method: any((plane < 0).any() for (_, of), plane in self._planes.items() if of == method)
+            for method in methods
+        }
+        self.notes: list[tuple[float, float, str]] = []
+
+    def put(self, pixels: np.ndarray, x: int, y: int, image: int, model: str, method: str) -> None:
+        """Draws one map into a picture, its upper left corner at ``x``, ``y``."""
+        plane = self._planes.get((model, method))
+        shown = None if plane is None else plane[image]
+        tile, note = map_tile(shown, self._papers[image], self.signed[method], self._percentile)
+        pixels[y : y + TILE, x : x + TILE] = tile
+        if note:
+            self.notes.append((x + TILE / 2, y + TILE / 2, note))
 
 
-def signed_methods(planes: Mapping[tuple[str, str], np.ndarray], methods: Sequence[str]) -> dict[str, bool]:
-    """Per method, whether any of its maps has negative values."""
-    return {
-        method: any((plane < 0).any() for (_, of), plane in planes.items() if of == method)
-        for method in methods
-    }
-
-
-def map_planes(
+def _planes(
     maps: Mapping[str, Mapping[str, np.ndarray]], methods: Sequence[str], count: int
 ) -> dict[tuple[str, str], np.ndarray]:
     """Maps by (model, method) as ``[count, H, W]``; SettingsError if one does not fit the photos."""
@@ -156,3 +118,28 @@ def faint_edges(photo: np.ndarray) -> np.ndarray:
     edges = np.hypot(ndimage.sobel(grey, axis=0), ndimage.sobel(grey, axis=1))
     strong = float(np.percentile(edges, 98)) or 1.0
     return (1 - 0.22 * np.clip(edges / strong, 0, 1)).astype(np.float32)
+
+
+def map_keys(signed: Mapping[str, bool]) -> list[Key]:
+    """The colour bars needed for methods (name -> whether its maps are signed)."""
+    kinds = (
+        (False, UNSIGNED, Normalize(0, 1), ["0", "", "+"]),
+        (True, SIGNED, Normalize(-1, 1), ["-", "0", "+"]),
+    )
+    keys = []
+    for kind, cmap, norm, ticks in kinds:
+        names = [method for method, negative in signed.items() if negative == kind]
+        if names:
+            keys.append((cmap, norm, f"{', '.join(names)} (each map scaled by itself)", ticks))
+    return keys
+
+
+def draw_keys(figure: Figure, keys: Sequence[Key], centre: float, bottom: float, width: float) -> None:
+    """The bars above one another, each in ``KEY_HEIGHT`` inches, centred at ``centre`` inches."""
+    for place, (cmap, norm, words, ticks) in enumerate(reversed(keys)):
+        axes = inch_axes(figure, centre - width / 2, bottom + place * KEY_HEIGHT + 0.4, width, 0.1)
+        bar = figure.colorbar(ScalarMappable(norm, cmap), cax=axes, orientation="horizontal")
+        bar.set_ticks([norm.vmin, (norm.vmin + norm.vmax) / 2, norm.vmax], labels=ticks, fontsize=FONT - 2)
+        bar.set_label(words, fontsize=FONT - 2, parse_math=False, labelpad=1)
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(length=0, pad=2)
