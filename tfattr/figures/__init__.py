@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from tfattr.figures.curves import precision_recall_figure
+from tfattr.figures.curves import precision_recall_figure, size_curve_figure
 from tfattr.figures.dendrogram import tree_figure
 from tfattr.figures.graph import model_graph_figure
-from tfattr.figures.heatmap import affinity_figure
-from tfattr.figures.joined import matrix_and_tree_figure
+from tfattr.figures.heatmap import affinity_figure, matrix_and_tree_figure
 from tfattr.figures.maps import maps_figure
 from tfattr.figures.names import method_name, short_names
 from tfattr.figures.plots import Plot, PlotData, register_plot
 from tfattr.figures.saving import save_figure
-from tfattr.figures.sheets import affinity_sheet, tree_sheet
-from tfattr.figures.sizes import size_curve_figure, size_sheet
+from tfattr.figures.sheets import affinity_sheet, size_sheet, tree_sheet
 from tfattr.figures.style import group_colours
 
 __all__ = [

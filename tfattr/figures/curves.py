@@ -1,17 +1,19 @@
-"""Precision and recall at K against measured transfer, with random and oracle."""
+"""Curves: precision and recall at K against measured transfer, with random and oracle; agreement against the probe's size."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from tfattr.errors import SettingsError
 from tfattr.figures.grid import MARGIN, Grid
 from tfattr.figures.names import method_name
-from tfattr.figures.style import FONT, MARKERS, SAFE_COLOURS, inch_text, widest
+from tfattr.figures.style import FONT, MARKERS, SAFE_COLOURS, inch_text, new_figure, text_width, widest
 
 # kind -> heading of the legend, line style; controls are grey like the references.
 _KINDS = {
@@ -92,13 +94,73 @@ def precision_recall_figure(
         axes.set_xlim(0.5, count + 0.5)
         axes.set_ylim(0, 1.03)
         axes.tick_params(labelsize=FONT - 1)
-        axes.grid(alpha=0.25, linewidth=0.6)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
+        _open_frame(axes)
     y = grid.y - 0.5
     for row in rows:
         _draw_row(figure, row, grid, y)
         y -= _row_height(row)
+    return figure
+
+
+def size_curve_figure(
+    curves: Mapping[str, Mapping[str, Sequence[float]]],
+    title: str = "",
+    *,
+    label: str = "correlation with the whole probe set's affinity",
+) -> Figure:
+    """Draws how the affinity of part of the probe set agrees with that of the whole, against the part's size.
+
+    Args:
+        curves: method -> ``sizes`` (images, > 0), ``mean``, and as a rule ``low`` and ``high``, the ends of an
+            interval, drawn as a band. All of one length.
+        title: above the axes.
+        label: of the vertical axis.
+
+    Raises:
+        SettingsError: no curve, or one whose parts are not of one length.
+    """
+    if not curves:
+        raise SettingsError("there is nothing to draw; give at least one curve")
+    for method, curve in curves.items():
+        lengths = {len(values) for values in curve.values()}
+        if not {"sizes", "mean"} <= set(curve) or ("low" in curve) != ("high" in curve) or len(lengths) != 1:
+            raise SettingsError(
+                f"the curve of {method} has {', '.join(curve) or 'nothing'} of {sorted(lengths)} values; "
+                "expected sizes and mean, and low and high or neither, all of one length"
+            )
+        if not len(curve["sizes"]) or min(curve["sizes"]) <= 0:
+            raise SettingsError(f"the curve of {method} needs sizes above 0, at least one")
+    figure = new_figure(5.6, 3.6)
+    axes = figure.add_subplot()
+    for index, (method, curve) in enumerate(curves.items()):
+        colour = SAFE_COLOURS[index % len(SAFE_COLOURS)]
+        if "low" in curve:
+            axes.fill_between(
+                curve["sizes"], curve["low"], curve["high"], color=colour, alpha=0.16, linewidth=0
+            )
+        axes.plot(
+            curve["sizes"],
+            curve["mean"],
+            color=colour,
+            marker=MARKERS[index % len(MARKERS)],
+            markersize=4,
+            linewidth=1.4,
+            linestyle=("-", "--", "-.")[index % 3],
+            label=method_name(method),
+        )
+    ticks = sorted({size for curve in curves.values() for size in curve["sizes"]})
+    if ticks[-1] / ticks[0] > 4:
+        axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(ticks, _spaced(ticks, np.log10 if axes.get_xscale() == "log" else float))
+    axes.tick_params(labelsize=FONT - 1)
+    axes.set_xlabel("probe images", fontsize=FONT)
+    axes.set_ylabel(label, fontsize=FONT)
+    axes.set_ylim(top=min(1.01, axes.get_ylim()[1]))
+    _open_frame(axes)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=FONT)
+    if title:
+        axes.set_title(title, fontsize=FONT + 2, parse_math=False)
     return figure
 
 
@@ -223,3 +285,22 @@ def _draw_block(figure: Figure, block: Block, x: float, top: float) -> None:
         line.set_transform(figure.transFigure)
         figure.add_artist(line)
         inch_text(figure, at + _HANDLE - 0.03, y, str(line.get_label()), FONT - 1, ha="left", va="center")
+
+
+def _open_frame(axes: Axes) -> None:
+    axes.grid(alpha=0.25, linewidth=0.6)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _spaced(ticks: Sequence[float], scale: Callable[[float], float]) -> list[str]:
+    """Names of ticks, from the last one down; those that would touch the one at their right are left out."""
+    inches = 4.2 / max(scale(ticks[-1]) - scale(ticks[0]), 1e-9)  # the axis is a bit longer than this
+    names, border = [], np.inf
+    for tick in reversed(ticks):
+        text = f"{tick:g}"
+        centre, half = scale(tick) * inches, text_width(text, FONT - 1) / 2 + 0.02
+        fits = centre + half <= border
+        names.append(text if fits else "")
+        border = centre - half if fits else border
+    return names[::-1]

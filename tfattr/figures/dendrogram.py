@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tfattr.affinity import Tree
 from tfattr.figures.matrices import label_axis
@@ -15,6 +16,7 @@ from tfattr.figures.style import (
     FONT,
     NEUTRAL,
     SAFE_COLOURS,
+    SMALL,
     add_group_legend,
     group_colours,
     label_colours,
@@ -90,14 +92,8 @@ def draw_tree(
     for step, (left, right, top, _) in enumerate(tree.linkage):
         left, right, node = int(left), int(right), count + step
         place[node], height[node] = (place[left] + place[right]) / 2, top
-        lines.append(
-            [
-                (height[left], place[left]),
-                (top, place[left]),
-                (top, place[right]),
-                (height[right], place[right]),
-            ]
-        )
+        corners = [(height[left], place[left]), (top, place[left]), (top, place[right])]
+        lines.append([*corners, (height[right], place[right])])
     axes.add_collection(LineCollection(lines, colors=branch_colours, linewidths=line, capstyle="round"))
 
     tallest = max(tallest, tallest_merge(tree)) or 1.0
@@ -107,6 +103,23 @@ def draw_tree(
     label_axis(axes.yaxis, names, [leaf_colours[row] for row in tree.order], size, pad)
     for side in ("left", "top", "right"):
         axes.spines[side].set_visible(False)
+
+
+def draw_small_tree(
+    axes: Axes,
+    tree: Tree,
+    names: Mapping[str, str],
+    groups: Mapping[str, str] | None,
+    colours: Mapping[str, str],
+    tallest: float,
+    most: int,
+) -> None:
+    """A tree of a sheet, in axes for ``most`` leaves; ``names``: label -> name."""
+    printed = [names[leaf] for leaf in tree.leaves]
+    draw_tree(axes, tree, printed, groups, colours, tallest=tallest, size=SMALL, pad=2, line=1.1)
+    axes.set_ylim(most - 0.4, -0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.tick_params(axis="x", labelsize=SMALL, length=2, pad=2)
 
 
 def tallest_merge(tree: Tree) -> float:
@@ -125,7 +138,7 @@ def _by_group(tree: Tree, leaf_colours: list[str]) -> list[str]:
 def _by_cluster(tree: Tree) -> list[str]:
     """A colour for each maximal cluster below the threshold; in leaf order, so that neighbours differ."""
     count = len(tree.labels)
-    threshold = _THRESHOLD * float(tree.linkage[:, 2].max())
+    threshold = _THRESHOLD * tallest_merge(tree)
     colour = [NEUTRAL] * len(tree.linkage)
     used = 0
 

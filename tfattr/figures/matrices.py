@@ -12,7 +12,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from tfattr.affinity import both_directions, similarity_tree
+from tfattr.affinity import Tree, both_directions, similarity_tree
 from tfattr.errors import SettingsError
 from tfattr.figures.style import FONT
 
@@ -31,6 +31,14 @@ def clear_rows(A: np.ndarray) -> list[int]:
     return [int(row) for row in kept[np.isfinite(A[np.ix_(kept, kept)]).all(axis=1)]]
 
 
+def defined_tree(A: np.ndarray, models: Sequence[str], linkage: str) -> Tree | None:
+    """The tree of the models of :func:`clear_rows`; None of fewer than two."""
+    clear = clear_rows(A)
+    if len(clear) < 2:
+        return None
+    return similarity_tree(both_directions(A[np.ix_(clear, clear)]), [models[row] for row in clear], linkage)
+
+
 def matrix_order(
     A: np.ndarray, models: Sequence[str], order: str | Sequence[str] | None, linkage: str
 ) -> list[int]:
@@ -46,12 +54,8 @@ def matrix_order(
             raise SettingsError(f"the order is {order!r}, expected 'tree', a list of names, or None")
         clear = clear_rows(A)
         unclear = [row for row in range(len(models)) if row not in set(clear)]
-        if len(clear) < 2:
-            return [*clear, *unclear]
-        leaves = similarity_tree(
-            both_directions(A[np.ix_(clear, clear)]), [models[row] for row in clear], linkage
-        ).order
-        return [*(clear[leaf] for leaf in leaves), *unclear]
+        tree = defined_tree(A, models, linkage)
+        return [*(clear[leaf] for leaf in tree.order), *unclear] if tree else [*clear, *unclear]
     if sorted(order) != sorted(models):
         strange = sorted(set(order) ^ set(models))
         raise SettingsError(f"the order must name each model once; look at {', '.join(strange) or 'doubles'}")
@@ -85,12 +89,16 @@ def draw_matrix(axes: Axes, A: np.ndarray, norm: Normalize, cmap: Colormap) -> A
                 (column - 0.5, row - 0.5), 1, 1, facecolor="white", edgecolor="#888888", hatch="////", lw=0
             )
         )
-    axes.set_xticks([])
-    axes.set_yticks([])
+    strip(axes)
+    return mesh
+
+
+def strip(axes: Axes) -> None:
+    """No ticks, no frame."""
+    axes.set(xticks=[], yticks=[])
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    return mesh
 
 
 def label_axis(
@@ -112,12 +120,5 @@ def write_values(
             red, green, blue, _ = cmap(norm(value))
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
             text = f"{value:.2f}".replace("-0.00", "0.00")
-            axes.text(
-                column,
-                row,
-                text,
-                ha="center",
-                va="center",
-                fontsize=size,
-                color="white" if dark else "black",
-            )
+            ink = "white" if dark else "black"
+            axes.text(column, row, text, ha="center", va="center", fontsize=size, color=ink)

@@ -11,14 +11,13 @@ import numpy as np
 from tfattr.affinity import both_directions, similarity_tree
 from tfattr.claims import default_sizes, sample_size_curve
 from tfattr.errors import SettingsError
+from tfattr.figures.curves import size_curve_figure
 from tfattr.figures.dendrogram import tree_figure
 from tfattr.figures.graph import model_graph_figure
-from tfattr.figures.heatmap import affinity_figure
-from tfattr.figures.joined import matrix_and_tree_figure
+from tfattr.figures.heatmap import affinity_figure, matrix_and_tree_figure
 from tfattr.figures.maps import maps_figure
 from tfattr.figures.names import method_name
-from tfattr.figures.sheets import affinity_sheet, tree_sheet
-from tfattr.figures.sizes import size_curve_figure, size_sheet
+from tfattr.figures.sheets import affinity_sheet, size_sheet, tree_sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Methods x probe sets on one sheet: affinity matrices, and similarity trees."""
+"""Many panels on one sheet: methods x probe sets as matrices or trees, sizes of the probe set as both."""
 
 from __future__ import annotations
 
@@ -7,22 +7,32 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tfattr.affinity import Tree
 from tfattr.affinity.measures import DEFAULT_MEASURE
 from tfattr.errors import SettingsError
-from tfattr.figures.dendrogram import DISTANCE, draw_tree, tallest_merge
+from tfattr.figures.dendrogram import DISTANCE, draw_small_tree, tallest_merge
 from tfattr.figures.grid import BAR, Grid, upright_bar
-from tfattr.figures.matrices import affinity_scale, draw_matrix, label_axis, matrix_order, square
+from tfattr.figures.matrices import (
+    affinity_scale,
+    defined_tree,
+    draw_matrix,
+    label_axis,
+    matrix_order,
+    square,
+    strip,
+)
 from tfattr.figures.names import affinity_words, method_name, short_names
-from tfattr.figures.style import FONT, SMALL, group_colours, inch_text, label_colours, widest
+from tfattr.figures.style import FONT, SMALL, group_colours, inch_axes, inch_text, label_colours, widest
 
-LINE = 0.118  # inches: one line of a small label
+_LINE = 0.118  # inches: one line of a small label
 _NARROWEST = 1.8  # inches: side of a matrix of few models
 _TREE = 1.35  # inches: a tree without its names
 _HEAD = 0.24  # inches: a head of columns, or of rows
 _SPACE = 0.08  # inches: between a panel and its names
+_ACROSS = 3  # sizes beside one another
+_SIZE_TREE = 1.25  # inches: a tree without its names, at least
+_UNDER = 0.42  # inches: a tree's axis and the size below it
 
 
 def affinity_sheet(
@@ -45,11 +55,9 @@ def affinity_sheet(
         models: names of rows and columns, in the order to draw.
         title: above everything.
         order: None keeps ``models``; "tree" sorts all by the tree of the first matrix; or names.
-        groups: model -> group, colours the names.
+        groups, scheme: model -> group, and its colours (:func:`tfattr.figures.style.group_colours`).
         share_scale: one colour scale for all; else one for each method.
-        scheme: "safe" or "authors", see :func:`tfattr.figures.style.group_colours`.
-        linkage: of the tree, for ``order="tree"``.
-        measure: the affinities', for the colour bars.
+        linkage, measure: of the tree for ``order="tree"``, of the affinities.
 
     Raises:
         SettingsError: no matrix, one that is not of the models, or an unknown order, linkage or scheme.
@@ -65,7 +73,7 @@ def affinity_sheet(
     colours = group_colours(groups, scheme)
     inks = label_colours([models[row] for row in rows], groups, colours)
 
-    side = max(_NARROWEST, LINE * len(rows))
+    side = max(_NARROWEST, _LINE * len(rows))
     room = widest(names, SMALL) + _SPACE
     grid = Grid(
         *(len(methods), len(probes), side, side, 0.14, 0.14),
@@ -120,9 +128,7 @@ def tree_sheet(
         trees: method -> probe set -> tree; a pair that is absent leaves its panel empty. Distances have one
             scale a method.
         title: above everything.
-        groups: label -> group: names take their group's colour, and so do branches below which all leaves
-            are of one group; one legend names the groups.
-        scheme: "safe", or "authors": semantic magenta, geometric red, 2D blue, 3D green.
+        groups, scheme: see :func:`tfattr.figures.tree_figure`; one legend names the groups.
 
     Raises:
         SettingsError: no tree, or an unknown scheme.
@@ -139,7 +145,7 @@ def tree_sheet(
     most = max(len(tree.labels) for tree in panels.values())
     room = widest(list(names.values()), SMALL) + _SPACE
     grid = Grid(
-        *(len(methods), len(probes), _TREE, LINE * (most + 0.4), room + 0.2, 0.34),
+        *(len(methods), len(probes), _TREE, _LINE * (most + 0.4), room + 0.2, 0.34),
         left=_HEAD,
         right=room,
         bottom=0.46,
@@ -157,14 +163,93 @@ def tree_sheet(
             if tree is None:
                 _empty(axes, "no tree")
                 continue
-            printed = [names[leaf] for leaf in tree.leaves]
-            draw_tree(axes, tree, printed, groups, colours, tallest=tallest, size=SMALL, pad=2, line=1.1)
-            axes.set_ylim(most - 0.4, -0.8)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.tick_params(axis="x", labelsize=SMALL, length=2, pad=2)
+            draw_small_tree(axes, tree, names, groups, colours, tallest, most)
     words = DISTANCE.format(" and ".join(linkages))
     centre = grid.x + (grid.inner_width + room) / 2
     inch_text(figure, centre, grid.y - 0.34, words, FONT - 1, ha="center", va="center")
+    return figure
+
+
+def size_sheet(
+    matrices: Mapping[int, np.ndarray],
+    models: Sequence[str],
+    title: str = "",
+    *,
+    order: str | Sequence[str] | None = "tree",
+    groups: Mapping[str, str] | None = None,
+    scheme: str = "safe",
+    linkage: str = "single",
+    measure: str = DEFAULT_MEASURE,
+) -> Figure:
+    """Draws affinity matrix and similarity tree at each size of the probe set, the size below them.
+
+    All matrices have one order and one colour scale; each tree has its own order, all one scale.
+
+    Args:
+        matrices: number of probe images -> ``[M, M]``, drawn from small to large. NaN cells are hatched;
+            models with undefined affinities are left out of that tree.
+        models: names of rows and columns.
+        title: above everything.
+        order: "tree" is the tree of the largest size; None keeps ``models``; or names.
+        groups, scheme: model -> group, and its colours (:func:`tfattr.figures.style.group_colours`).
+        linkage, measure: of the trees, of the affinities.
+
+    Raises:
+        SettingsError: no matrix, one that is not of the models, or an unknown order, linkage or scheme.
+
+    Source: the paper's supplement, figure S4.
+    """
+    if not matrices:
+        raise SettingsError("there is nothing to draw; give the matrix of at least one size")
+    models = list(models)
+    sizes = sorted(matrices)
+    checked = [square(matrices[size], models) for size in sizes]
+    rows = matrix_order(checked[-1], models, order, linkage)
+    display = dict(zip(models, short_names(models)))
+    colours = group_colours(groups, scheme)
+    trees = [defined_tree(A, models, linkage) for A in checked]
+    tallest = max((tallest_merge(tree) for tree in trees if tree), default=1.0)
+
+    room = widest(list(display.values()), SMALL) + 0.08
+    side = max(1.8, _LINE * len(models), _SIZE_TREE + room)
+    tree_height = _LINE * (len(models) + 0.4)
+    columns = -(-len(sizes) // -(-len(sizes) // _ACROSS))
+    grid = Grid(
+        rows=-(-len(sizes) // columns),
+        columns=columns,
+        width=side,
+        height=side + 0.12 + tree_height + _UNDER,
+        gap_x=0.2,
+        gap_y=0.25,
+        left=room,
+        right=0.12 + BAR,
+        bottom=0.3,
+        top=0.04,
+        title=title,
+        colours=colours,
+    )
+    figure = grid.figure()
+    norm, cmap = affinity_scale(checked)
+    inks = label_colours([models[row] for row in rows], groups, colours)
+    for place, (size, A, tree) in enumerate(zip(sizes, checked, trees)):
+        i, j = divmod(place, columns)
+        x, y = grid.corner(i, j)
+        axes = inch_axes(figure, x, y + grid.height - side, side, side)
+        draw_matrix(axes, A[np.ix_(rows, rows)], norm, cmap)
+        if j == 0:
+            label_axis(axes.yaxis, [display[models[row]] for row in rows], inks, SMALL)
+        if tree:
+            axes = inch_axes(figure, x, y + _UNDER, side - room, tree_height)
+            draw_small_tree(axes, tree, display, groups, colours, tallest, len(models))
+        words = f"{size:,} image{'' if size == 1 else 's'}"
+        inch_text(figure, x + side / 2, y, words, FONT, ha="center", va="bottom", weight="bold")
+    words = f"trees: {DISTANCE.format(linkage)}"
+    inch_text(figure, grid.x + grid.inner_width / 2, grid.y - 0.18, words, FONT - 1, ha="center", va="center")
+    x, y = grid.corner(0, columns - 1)
+    height = min(side, 3.0)
+    words = affinity_words(measure)
+    words = words if height > 2.2 else words.replace("; diagonal 1", "")
+    upright_bar(figure, x + side + 0.12, y + grid.height - height, height, norm, cmap, words)
     return figure
 
 
@@ -192,17 +277,6 @@ def _write_heads(
 
 def _empty(axes: Axes, words: str) -> None:
     axes.set_facecolor("#f4f4f4")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.text(
-        0.5,
-        0.5,
-        words,
-        ha="center",
-        va="center",
-        fontsize=FONT - 1,
-        color="#666666",
-        transform=axes.transAxes,
-    )
+    strip(axes)
+    middle = {"ha": "center", "va": "center", "transform": axes.transAxes}
+    axes.text(0.5, 0.5, words, fontsize=FONT - 1, color="#666666", **middle)
