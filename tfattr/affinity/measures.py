@@ -62,21 +62,31 @@ class Cosine:
         return maps[0] if maps.dtype == np.float16 else maps[0] / np.abs(maps[0]).max()
 
     def compare(self, contributions: Sequence[np.ndarray]) -> np.ndarray:
-        gram = _gram(_one_array(contributions))
-        norm = np.sqrt(np.diagonal(gram))
-        return np.clip(gram / np.outer(norm, norm), -1.0, 1.0)
+        return _cosines(_gram(np.stack(contributions)))
+
+    def compare_halves(self, rows: np.ndarray) -> np.ndarray | None:
+        """:meth:`compare` of float16 ``[M, P]`` as they are; None unless all are finite and not zero.
+
+        The state asks for it first: maps that are products anyway need not be looked through before.
+        """
+        if numkong is None:  # without it halves that are not finite are not seen in the products
+            return None
+        gram = _gram(rows)
+        power = np.diagonal(gram)
+        return _cosines(gram) if np.isfinite(power).all() and power.min() > 0 else None
 
 
 class Pearson(Cosine):
     """Correlation of the maps' values: the cosine of maps less their means. Undefined for a constant map."""
 
     name, description = "pearson", "mean Pearson correlation"
+    compare_halves = None
 
     def contribution(self, maps: np.ndarray) -> np.ndarray | None:
         return _centred(maps[0].astype(np.float64))
 
 
-class Spearman(Cosine):
+class Spearman(Pearson):
     """Rank correlation of the maps' values, ties at their mean rank. Undefined for a constant map."""
 
     name, description = "spearman", "mean rank correlation"
@@ -218,18 +228,9 @@ def _gram(rows: np.ndarray) -> np.ndarray:
     return gram + np.triu(gram, 1).T
 
 
-def _one_array(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """``[M, P]`` of M rows; not copied where they are, in order, the whole of one array."""
-    base = rows[0].base
-    if base is not None and base.size == sum(row.size for row in rows):
-        whole = base.reshape(len(rows), -1)
-        if all(_place(row) == _place(line) for row, line in zip(rows, whole)):
-            return whole
-    return np.stack(rows)
-
-
-def _place(row: np.ndarray) -> tuple:
-    return row.__array_interface__["data"][0], row.dtype, row.shape, row.strides
+def _cosines(gram: np.ndarray) -> np.ndarray:
+    norm = np.sqrt(np.diagonal(gram))
+    return np.clip(gram / np.outer(norm, norm), -1.0, 1.0)
 
 
 def _centred(values: np.ndarray) -> np.ndarray | None:

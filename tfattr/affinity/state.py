@@ -127,8 +127,14 @@ class AffinityState:
             raise RecordsError(
                 f"image {image} has {len(maps)} maps, expected one for each of {len(self.models)}"
             )
-        contributions, usable, dropped = [], [], []
         stacks = self._rows(maps, image)
+        at_once = getattr(self.measure, "compare_halves", None)
+        if at_once and isinstance(stacks, np.ndarray) and stacks.dtype == np.float16:
+            values = at_once(stacks[:, 0])
+            if values is not None:
+                np.fill_diagonal(values, 1.0)
+                return Comparison(image, values, list(range(len(values))), [])
+        contributions, usable, dropped = [], [], []
         for position, (rows, peak) in enumerate(zip(stacks, _peaks(stacks))):
             contribution = self.measure.contribution(rows) if np.isfinite(peak) and peak > 0 else None
             if contribution is None:
@@ -232,7 +238,7 @@ class AffinityState:
                     f"image {image} has maps of {maps.shape[1]} values, expected {self.grid[0]} x {self.grid[1]}"
                 )
             maps = maps if maps.dtype == np.float16 else maps.astype(np.float32, copy=False)
-            return [row[None] for row in maps]
+            return maps[:, None]
         for name, array in zip(self.models, maps):
             if array.ndim not in (2, 3) or array.size == 0:
                 raise SettingsError(

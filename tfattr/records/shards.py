@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import io
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -120,28 +123,34 @@ def read_shard(
     Raises:
         RecordsError: the shard is missing, damaged (checksum, truncated), foreign, or not of these images.
     """
-    count = 0
-    for data in _payloads(path):
-        try:
-            record = decode(data)
-        except RecordsError as error:
-            raise RecordsError(f"{path}: record {count}: {error}") from error
-        if record_key is not None and record.record_key != record_key:
-            key = f"has the key {record.record_key}" if record.record_key else "has no key"
-            raise RecordsError(
-                f"{path}: record {count} {key}, expected {record_key}: another run made this shard; {_AGAIN}"
-            )
-        if ids is not None:
-            if count == len(ids):
-                raise RecordsError(f"{path}: holds more than the expected {len(ids)} maps; {_AGAIN}")
-            if record.id != ids[count]:
-                raise RecordsError(
-                    f"{path}: record {count} is of image {record.id}, expected {ids[count]}; {_AGAIN}"
-                )
-        yield record
-        count += 1
+    counter = itertools.count()
+    # Nothing here keeps a record: where many shards are read in lockstep, the next one finds its memory in the cache.
+    yield from map(functools.partial(_checked, path, ids, record_key), _payloads(path), counter)
+    count = next(counter)
     if ids is not None and count < len(ids):
         raise RecordsError(f"{path}: holds {count} maps, expected {len(ids)}; {_AGAIN}")
+
+
+def _checked(
+    path: str | os.PathLike[str], ids: Sequence[str] | None, record_key: str | None, data: bytes, count: int
+) -> MapRecord:
+    try:
+        record = decode(data)
+    except RecordsError as error:
+        raise RecordsError(f"{path}: record {count}: {error}") from error
+    if record_key is not None and record.record_key != record_key:
+        key = f"has the key {record.record_key}" if record.record_key else "has no key"
+        raise RecordsError(
+            f"{path}: record {count} {key}, expected {record_key}: another run made this shard; {_AGAIN}"
+        )
+    if ids is not None:
+        if count == len(ids):
+            raise RecordsError(f"{path}: holds more than the expected {len(ids)} maps; {_AGAIN}")
+        if record.id != ids[count]:
+            raise RecordsError(
+                f"{path}: record {count} is of image {record.id}, expected {ids[count]}; {_AGAIN}"
+            )
+    return record
 
 
 _AGAIN = "run the same `tfattr run` again with --repair, it computes such shards anew"
@@ -155,24 +164,24 @@ def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """
     try:
         with open(path, "rb", buffering=0) as file:
-            start, size = 0, os.path.getsize(path)
-            while header := file.read(12):
-                length = int.from_bytes(header[:8], "little")
-                end = start + 16 + length
-                whole = _checksum(header[:8]) == header[8:]
-                if len(header) < 12 or (whole and end > size):
-                    raise RecordsError(f"{path}: damaged (the record at byte {start} is cut); {_AGAIN}")
-                payload = file.read(length) if whole else b""
-                if not whole or _checksum(payload) != file.read(4):
-                    raise RecordsError(
-                        f"{path}: damaged (wrong checksum of the record at byte {start}); {_AGAIN}"
-                    )
-                yield payload
-                start = end
+            size = os.path.getsize(path)
+            while file.tell() < size:
+                yield _payload(file, path, size)
     except FileNotFoundError as error:
         raise RecordsError(f"{path}: no such shard; run `tfattr attribute`") from error
     except OSError as error:
         raise RecordsError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _payload(file: io.FileIO, path: str | os.PathLike[str], size: int) -> bytes:
+    start, header = file.tell(), file.read(12)
+    whole, length = _checksum(header[:8]) == header[8:], int.from_bytes(header[:8], "little")
+    if len(header) < 12 or (whole and start + 16 + length > size):
+        raise RecordsError(f"{path}: damaged (the record at byte {start} is cut); {_AGAIN}")
+    payload = file.read(length) if whole else b""
+    if not whole or _checksum(payload) != file.read(4):
+        raise RecordsError(f"{path}: damaged (wrong checksum of the record at byte {start}); {_AGAIN}")
+    return payload
 
 
 def _checksum(data: bytes) -> bytes:
