@@ -46,8 +46,15 @@ def _deepexplain(op, grad):
     return grad * output / (input + EPSILON * sign)
 
 
+# One of each builder; the deeper of the same blocks with --exhaustive.
+DEEPER = ("resnet_v1_101", "resnet_v1_152", "vgg_19")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", families())
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.exhaustive] if name in DEEPER else []) for name in families()],
+)
 def test_maps_are_those_of_the_originals_own_session(name, tmp_path):
     known, random = family(name), np.random.default_rng(5)
     side = SIDE.get(name, 64)

@@ -80,7 +80,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         images = tf.compat.v1.placeholder(tf.float32, [None, *size])
         target = entry.build(images, **options)[1][entry.output]
         saver = tf.compat.v1.train.Saver()
-        with tf.compat.v1.Session() as session:
+        with tf.compat.v1.Session(config=unoptimised()) as session:
             saver.restore(session, prefix)
             by_session = np.concatenate([session.run(target, {images: image[None]}) for image in x])
 
