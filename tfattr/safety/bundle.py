@@ -9,6 +9,7 @@ Format: an SSTable as LevelDB writes it (doc/table_format.md there); its values 
 from __future__ import annotations
 
 import glob
+import math
 import os
 from collections.abc import Iterator
 
@@ -169,11 +170,10 @@ def _check_shape(entry: BundleEntryProto, name: str) -> None:
     dtype = tf.as_dtype(entry.dtype) if entry.dtype else None
     if dtype is None or entry.shape.unknown_rank:
         raise _Damaged(f"tensor {name!r} has no type or no shape")
-    count = 1
-    for dimension in entry.shape.dim:
-        if dimension.size < 0:
-            raise _Damaged(f"tensor {name!r} has a side of {dimension.size}")
-        count *= dimension.size
+    sides = [dimension.size for dimension in entry.shape.dim]
+    if min(sides, default=0) < 0:
+        raise _Damaged(f"tensor {name!r} has a side of {min(sides)}")
+    count = math.prod(sides)
     fixed = dtype not in (tf.string, tf.variant, tf.resource)
     if entry.size < 0 or (fixed and count * dtype.size != entry.size) or (not fixed and count > entry.size):
         raise _Damaged(
@@ -183,9 +183,7 @@ def _check_shape(entry: BundleEntryProto, name: str) -> None:
 
 def _check_strings(path: str, entry: BundleEntryProto, name: str) -> None:
     """Strings are stored as their lengths, a checksum of those, and their bytes."""
-    count = 1
-    for dimension in entry.shape.dim:
-        count *= dimension.size
+    count = math.prod(dimension.size for dimension in entry.shape.dim)
     with open(path, "rb") as file:
         file.seek(entry.offset)
         content = file.read(min(entry.size, 10 * count))

@@ -29,17 +29,8 @@ _MODULES = (
     "keras.mixed_precision", "keras.models", "keras.optimizers", "keras.regularizers",
 )  # fmt: skip
 _INTERNAL = frozenset(
-    (
-        "Functional",
-        "Sequential",
-        "Model",
-        "InputLayer",
-        "DTypePolicy",
-        "InstanceProperty",
-        "TensorFlowOpLayer",
-        *_OPERATORS,
-    )
-)
+    ("Functional", "Sequential", "Model", "InputLayer", "DTypePolicy", "InstanceProperty", "TensorFlowOpLayer", *_OPERATORS)
+)  # fmt: skip
 # What an operator layer may call: operations on tensors. TensorFlow's other functions delete, copy and load files.
 _TENSOR_MODULES = (
     "__operators__.", "math.", "nn.", "linalg.", "image.", "signal.", "bitwise.", "quantization.", "keras.activations.",

@@ -136,13 +136,9 @@ def loads(content: bytes, where: str, *, boxed: bool = False) -> Any:
     """
     try:
         value = _ArraysOnly(content).load()
-        if (
-            boxed
-            and isinstance(value, _Array)
-            and isinstance(value.value, np.ndarray)
-            and value.value.size == 1
-        ):
-            value = value.value.item()
+        box = value.value if boxed and isinstance(value, _Array) else None
+        if isinstance(box, np.ndarray) and box.size == 1:
+            value = box.item()
         return _opened(value, {})
     except pickle.UnpicklingError as error:
         raise ModelFileError(

@@ -132,9 +132,7 @@ def reached(nodes: Iterable[g.NodeDef], library: object, where: str) -> Iterator
                 count * written[callee] for callee, count in calls[name].items()
             )
             continue
-        if name in written:
-            continue
-        if name in open_:
+        if name in written or name in open_:
             continue
         open_.add(name)
         stack.append((name, True))
@@ -163,16 +161,10 @@ def _called(nodes: Iterable[g.NodeDef], functions: dict[str, object]) -> collect
         if node.op in functions:
             names[node.op] += 1
         for attribute in node.attr.values():
-            for called in (attribute.func, *attribute.list.func) if _holds_function(attribute) else ():
-                if called.name in functions:
-                    names[called.name] += 1
+            kind = attribute.WhichOneof("value")
+            held = [attribute.func] if kind == "func" else attribute.list.func if kind == "list" else ()
+            names.update(called.name for called in held if called.name in functions)
     return names
-
-
-def _holds_function(attribute: object) -> bool:
-    return attribute.WhichOneof("value") == "func" or (
-        attribute.WhichOneof("value") == "list" and len(attribute.list.func) > 0
-    )
 
 
 def _reaches_out(node: g.NodeDef) -> bool:

@@ -8,8 +8,6 @@ from pathlib import Path
 from tfattr.errors import ModelFileError
 from tfattr.zoo.originals import Entry
 
-_SUFFIXES = (".index", ".meta")
-
 
 def home() -> Path:
     """The cache directory: ``TFATTR_HOME``, or the platform's own."""
@@ -39,7 +37,7 @@ def find(entry: Entry) -> str | None:
             continue
         if path.name.endswith(".index"):
             found.add(str(path)[: -len(".index")])
-        elif path.match(entry.checkpoint) and not _belongs_to_v2(path):
+        elif path.match(entry.checkpoint) and path.suffix != ".meta" and ".data-" not in path.name:
             found.add(str(path))
     if len(found) > 1:
         names = ", ".join(sorted(found))
@@ -47,10 +45,6 @@ def find(entry: Entry) -> str | None:
             f"{root}: several checkpoints of {entry.id} ({names}); give the one you mean as checkpoint=."
         )
     return found.pop() if found else None
-
-
-def _belongs_to_v2(path: Path) -> bool:
-    return path.suffix in _SUFFIXES or ".data-" in path.name
 
 
 def locate(entry: Entry) -> str:

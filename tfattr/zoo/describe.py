@@ -21,17 +21,14 @@ def status(entry: Entry) -> str:
     return "not fetched" if entry.downloads else "by hand"
 
 
-def row(entry: Entry) -> tuple[str, ...]:
-    """The values of ``COLUMNS`` for one original."""
-    frame = entry.preprocessing()
-    size = "x".join(str(side) for side in (*frame.size, frame.channels))
-    return entry.id, entry.task, entry.trained_on, size, entry.layer, status(entry)
-
-
 def table(zoo: str | None = None) -> str:
     """The originals of a zoo (all if None) as aligned text, one line each under a line of column names."""
-    rows = [COLUMNS, *(row(entry) for entry in entries(zoo))]
-    widths = [max(len(line[column]) for line in rows) for column in range(len(COLUMNS))]
+    rows = [COLUMNS]
+    for entry in entries(zoo):
+        frame = entry.preprocessing()
+        size = "x".join(str(side) for side in (*frame.size, frame.channels))
+        rows.append((entry.id, entry.task, entry.trained_on, size, entry.layer, status(entry)))
+    widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in rows
     )

@@ -35,27 +35,27 @@ def download(
     no mirror answers, the connection is cut again and again, the disk is full, the content is another.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    part, tag = (target.with_name(f"{target.name}.part{end}") for end in ("", ".etag"))
     reasons = []
     for url in urls:
         try:
-            _from_mirror(url, target, progress)
+            _from_mirror(url, part, tag, progress)
         except _CutError as error:
             reasons.append(f"{url}: {error}")
             continue
-        digest = file_digest(_part(target))
-        known = [("sha256", digest, sha256), ("md5", file_digest(_part(target), "md5") if md5 else "", md5)]
+        digest = file_digest(part)
+        known = [("sha256", digest, sha256), ("md5", file_digest(part, "md5") if md5 else "", md5)]
         wrong = [
             f"{name} is {found}, expected {wanted}"
             for name, found, wanted in known
             if wanted and found != wanted
         ]
-        if wrong:
-            _forget(target)
-            reasons.append(f"{url}: its {wrong[0]}, so it was not kept")
-            continue
-        _validator(target).unlink(missing_ok=True)
-        os.replace(_part(target), target)
-        return digest
+        tag.unlink(missing_ok=True)
+        if not wrong:
+            os.replace(part, target)
+            return digest
+        part.unlink()
+        reasons.append(f"{url}: its {wrong[0]}, so it was not kept")
     raise ModelFileError(
         f"{'; '.join(reasons)}; run the same command again, or put the file by hand at {target}."
     )
@@ -85,28 +85,14 @@ def disk_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def _part(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part")
-
-
-def _validator(target: Path) -> Path:
-    """Beside the part: the ETag or date of the content that it is a part of."""
-    return target.with_name(f"{target.name}.part.etag")
-
-
-def _forget(target: Path) -> None:
-    _part(target).unlink(missing_ok=True)
-    _validator(target).unlink(missing_ok=True)
-
-
-def _from_mirror(url: str, target: Path, progress: bool) -> None:
+def _from_mirror(url: str, part: Path, tag: Path, progress: bool) -> None:
     """Attempts until the part is whole; raises _CutError with the cause, without urllib3's nest of objects."""
     import requests
 
     reason = "no attempt was made"
     for _ in range(ATTEMPTS):
         try:
-            return _attempt(url, target, progress)
+            return _attempt(url, part, tag, progress)
         except requests.HTTPError as error:
             response = error.response
             raise _CutError(f"the server answers {response.status_code} {response.reason}") from error
@@ -121,20 +107,21 @@ def _from_mirror(url: str, target: Path, progress: bool) -> None:
     raise _CutError(reason)
 
 
-def _attempt(url: str, target: Path, progress: bool) -> None:
+def _attempt(url: str, part: Path, tag: Path, progress: bool) -> None:
+    """One request; ``tag`` holds the ETag or date of the content that ``part`` is a part of."""
     import requests
 
-    part, validator = _part(target), _validator(target)
     have = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"}  # the bytes of the file, not of a compressed transfer
     if have:
         headers["Range"] = f"bytes={have}-"
-        if validator.exists():
-            headers["If-Range"] = validator.read_text("utf-8")
+        if tag.exists():
+            headers["If-Range"] = tag.read_text("utf-8")
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == 416:  # nothing left to send, or another file than the part's
             if _total(response, 0) != have:
-                _forget(target)
+                part.unlink(missing_ok=True)
+                tag.unlink(missing_ok=True)
                 raise _CutError("the partial download does not fit the file on the server")
             return
         response.raise_for_status()
@@ -142,12 +129,13 @@ def _attempt(url: str, target: Path, progress: bool) -> None:
             have = 0
         total = _total(response, have)
         with disk_errors(str(part)):
-            tag = response.headers.get("ETag", "")
-            stamp = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
+            stamp = response.headers.get("ETag", "")
+            if not stamp or stamp.startswith("W/"):
+                stamp = response.headers.get("Last-Modified", "")
             if stamp:
-                validator.write_text(stamp, "utf-8")
+                tag.write_text(stamp, "utf-8")
             else:
-                validator.unlink(missing_ok=True)
+                tag.unlink(missing_ok=True)
             got = have + _write(response, part, have, total, progress)
     if total is not None and got != total:
         raise _CutError(f"the connection was cut after {got} of {total} bytes")

@@ -65,30 +65,21 @@ def manifest() -> dict[str, Any]:
 
 def families() -> dict[str, Family]:
     """Every family by name, in the manifest's order."""
-    return {name: _family(name, **table) for name, table in manifest()["family"].items()}
-
-
-def _family(
-    name: str,
-    *,
-    builder: Mapping[str, Any],
-    size: list[int],
-    color: str,
-    range: str,
-    mean: tuple[float, ...] = (0.0,),
-    **_: Any,
-) -> Family:
-    preset = builder.get("preset", {})
-    return Family(
-        name,
-        Builder(builder["module"], preset),
-        builder["output"],
-        (size[0], size[1]),
-        color,
-        range,
-        tuple(mean),
-        (*builder.get("options", ()), *preset),
-    )
+    found = {}
+    for name, table in manifest()["family"].items():
+        builder = table["builder"]
+        preset = builder.get("preset", {})
+        found[name] = Family(
+            name=name,
+            build=Builder(builder["module"], preset),
+            output=builder["output"],
+            size=tuple(table["size"]),
+            color=table["color"],
+            range=table["range"],
+            mean=tuple(table.get("mean", (0.0,))),
+            options=(*builder.get("options", ()), *preset),
+        )
+    return found
 
 
 def family(name: str) -> Family:

@@ -2,7 +2,7 @@
 
 Inference only, without the auxiliary head. Names are those of ``tensorflow/models`` research/slim, so the
 released ``inception_resnet_v2_2016_08_30.ckpt`` loads by variable name. Each block is a table of branches,
-a branch a row of ``(name, channels, kernel[, stride])``; a stride of 2 comes with VALID padding.
+a branch a row of ``(channels, kernel[, stride])``, which give the names; a stride of 2 comes with VALID padding.
 """
 
 from __future__ import annotations
@@ -15,36 +15,18 @@ import tensorflow as tf
 from tfattr.compat.slim import slim
 from tfattr.zoo.layers import pool_kernel, slim_unit
 
-Convolution = tuple  # (name, channels, kernel) or (name, channels, kernel, stride)
-Branch = Sequence[Convolution]
+Branch = Sequence[tuple]
 
-MIXED_5B: tuple[Branch, ...] = (
-    (("Conv2d_1x1", 96, 1),),
-    (("Conv2d_0a_1x1", 48, 1), ("Conv2d_0b_5x5", 64, 5)),
-    (("Conv2d_0a_1x1", 64, 1), ("Conv2d_0b_3x3", 96, 3), ("Conv2d_0c_3x3", 96, 3)),
-)
-MIXED_6A: tuple[Branch, ...] = (
-    (("Conv2d_1a_3x3", 384, 3, 2),),
-    (("Conv2d_0a_1x1", 256, 1), ("Conv2d_0b_3x3", 256, 3), ("Conv2d_1a_3x3", 384, 3, 2)),
-)
+MIXED_5B: tuple[Branch, ...] = ([(96, 1)], [(48, 1), (64, 5)], [(64, 1), (96, 3), (96, 3)])
+MIXED_6A: tuple[Branch, ...] = ([(384, 3, 2)], [(256, 1), (256, 3), (384, 3, 2)])
 MIXED_7A: tuple[Branch, ...] = (
-    (("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 384, 3, 2)),
-    (("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 288, 3, 2)),
-    (("Conv2d_0a_1x1", 256, 1), ("Conv2d_0b_3x3", 288, 3), ("Conv2d_1a_3x3", 320, 3, 2)),
+    [(256, 1), (384, 3, 2)],
+    [(256, 1), (288, 3, 2)],
+    [(256, 1), (288, 3), (320, 3, 2)],
 )
-BLOCK35: tuple[Branch, ...] = (
-    (("Conv2d_1x1", 32, 1),),
-    (("Conv2d_0a_1x1", 32, 1), ("Conv2d_0b_3x3", 32, 3)),
-    (("Conv2d_0a_1x1", 32, 1), ("Conv2d_0b_3x3", 48, 3), ("Conv2d_0c_3x3", 64, 3)),
-)
-BLOCK17: tuple[Branch, ...] = (
-    (("Conv2d_1x1", 192, 1),),
-    (("Conv2d_0a_1x1", 128, 1), ("Conv2d_0b_1x7", 160, (1, 7)), ("Conv2d_0c_7x1", 192, (7, 1))),
-)
-BLOCK8: tuple[Branch, ...] = (
-    (("Conv2d_1x1", 192, 1),),
-    (("Conv2d_0a_1x1", 192, 1), ("Conv2d_0b_1x3", 224, (1, 3)), ("Conv2d_0c_3x1", 256, (3, 1))),
-)
+BLOCK35: tuple[Branch, ...] = ([(32, 1)], [(32, 1), (32, 3)], [(32, 1), (48, 3), (64, 3)])
+BLOCK17: tuple[Branch, ...] = ([(192, 1)], [(128, 1), (160, (1, 7)), (192, (7, 1))])
+BLOCK8: tuple[Branch, ...] = ([(192, 1)], [(192, 1), (224, (1, 3)), (256, (3, 1))])
 
 
 def _branches(net: tf.Tensor, branches: Sequence[Branch]) -> list[tf.Tensor]:
@@ -52,10 +34,12 @@ def _branches(net: tf.Tensor, branches: Sequence[Branch]) -> list[tf.Tensor]:
     for index, branch in enumerate(branches):
         with tf.compat.v1.variable_scope(f"Branch_{index}"):
             out = net
-            for name, channels, kernel, *rest in branch:
-                stride = rest[0] if rest else 1
-                padding = "SAME" if stride == 1 else "VALID"
-                out = slim.conv2d(out, channels, kernel, stride=stride, padding=padding, scope=name)
+            for letter, (channels, kernel, *strided) in zip("abc", branch):
+                height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+                place = "1a_" if strided else f"0{letter}_" if len(branch) > 1 else ""
+                options = {"stride": strided[0], "padding": "VALID"} if strided else {}
+                scope = f"Conv2d_{place}{height}x{width}"
+                out = slim.conv2d(out, channels, kernel, scope=scope, **options)
             outputs.append(out)
     return outputs
 

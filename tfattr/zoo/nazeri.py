@@ -15,8 +15,6 @@ import tensorflow as tf
 from tfattr.errors import SettingsError
 from tfattr.zoo.layers import convolution
 
-EPSILON = 1e-3
-SLOPE = 0.2
 # (channels, stride) of the encoder's convolutions, by training set.
 ENCODERS = {
     "places365": ((64, 1), (64, 2), (128, 2), (256, 2), (512, 2), (512, 2), (512, 2), (512, 2)),
@@ -42,7 +40,7 @@ def build(images: tf.Tensor, *, dataset: str = "places365") -> tuple[tf.Tensor, 
                 net = convolution(net, channels, 4, weights="kernel", biases="bias", stride=stride)
             with tf.compat.v1.variable_scope(f"bn_conv{index}"):
                 net = _image_norm(net)
-            net = tf.nn.leaky_relu(net, SLOPE)
+            net = tf.nn.leaky_relu(net, 0.2)
             end_points[f"conv{index}"] = net
     return net, {**end_points, "encoder": net}
 
@@ -54,4 +52,4 @@ def _image_norm(net: tf.Tensor) -> tf.Tensor:
     variable("moving_mean", shape, tf.float32, tf.compat.v1.zeros_initializer(), trainable=False)
     variable("moving_variance", shape, tf.float32, tf.compat.v1.ones_initializer(), trainable=False)
     mean, variance = tf.nn.moments(net, [1, 2], keepdims=True)
-    return tf.nn.batch_normalization(net, mean, variance, beta, gamma, EPSILON)
+    return tf.nn.batch_normalization(net, mean, variance, beta, gamma, 1e-3)
