@@ -19,9 +19,8 @@ from tfattr.claims import (
     sample_size_curve,
     size_insensitivity,
 )
-from tfattr.claims.correlation import matrix_correlation
-from tfattr.claims.kinship import kin_place
-from tfattr.claims.structure import kept_structure
+from tfattr.claims.claim import matrix_correlation
+from tfattr.claims.kinship import kept_structure, kin_place
 from tfattr.evaluation import Truth
 
 NAMES = tuple(f"m{i}" for i in range(10))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from tfattr.claims.agreement import methods_agree, probe_insensitivity
+from tfattr.claims.agreement import (
+    SizeCurve,
+    default_sizes,
+    methods_agree,
+    probe_insensitivity,
+    sample_size_curve,
+    size_insensitivity,
+)
 from tfattr.claims.claim import Claim, Number
-from tfattr.claims.kinship import newcomers, same_task
-from tfattr.claims.size import SizeCurve, default_sizes, sample_size_curve, size_insensitivity
-from tfattr.claims.structure import local_structure
+from tfattr.claims.kinship import local_structure, newcomers, same_task
 
 __all__ = [
     "Claim",

@@ -1,15 +1,18 @@
-"""Claims 4 and 6: models of one task are alike whatever their data; a newcomer finds its kin."""
+"""Claims 4 to 6: models of one task are alike whatever their data; the tree of a merged group keeps the trees of its parts; a
+newcomer finds its kin."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tfattr.affinity import ImageCosines, both_directions
-from tfattr.claims.claim import Claim, Number
+from tfattr.affinity import ImageCosines, both_directions, similarity_tree
+from tfattr.claims.claim import Claim, Number, matrix_correlation
 from tfattr.evaluation import interval, resamples
+
+HIGH = 0.8  # cophenetic correlation that we call "highly similar" (Sokal and Rohlf's usual bound)
 
 
 def kin(models: tuple[str, ...], tasks: Mapping[str, str]) -> dict[str, list[str]]:
@@ -41,13 +44,9 @@ def same_task(
 
     Source: supplementary material, section 5, second point.
     """
-    title, statement = (
-        "Same task, different data",
-        "Models of the same task, although trained on data from different domains, tend to cluster together.",
-    )
     families = kin(cosines.models, tasks)
     if not families:
-        return Claim(4, title, statement, missing="needs two models or more of one task in the zoo")
+        return Claim.of(4, missing="needs two models or more of one task in the zoo")
     matrix = both_directions(cosines.mean(method))
     within = np.zeros(matrix.shape, bool)
     for names in families.values():
@@ -73,13 +72,79 @@ def same_task(
         Number(f"mean affinity between tasks ({method})", outer),
         Number(f"within less between ({method})", own, ends, p),
     ]
-    return Claim(
+    return Claim.of(
         4,
-        title,
-        statement,
         f"By {method}, models of one task ({', '.join(' + '.join(names) for names in families.values())}) have a mean "
         f"affinity of {inner:.3f}, others of {outer:.3f}; difference {numbers[2].text()} (models' names permuted).",
         p < 0.05,
+        tuple(numbers),
+    )
+
+
+def kept_structure(matrix: np.ndarray, models: Sequence[str], part: Sequence[str]) -> float:
+    """Cophenetic correlation of the tree of ``part`` alone with the merged tree cut down to ``part``.
+
+    Args:
+        matrix: affinity ``[M, M]`` of all models.
+        models: their names.
+        part: three or more of them.
+    """
+    rows = [list(models).index(name) for name in part]
+    square = np.ix_(rows, rows)
+    merged = similarity_tree(np.nan_to_num(matrix), models).cophenetic()[square]
+    alone = similarity_tree(np.nan_to_num(matrix[square]), part).cophenetic()
+    return float(matrix_correlation(merged, alone))
+
+
+def local_structure(
+    cosines: ImageCosines,
+    parts: Mapping[str, Sequence[str]],
+    method: str,
+    draws: int = 200,
+    seed: int = 0,
+) -> Claim:
+    """Claim 5: with the other models removed, the tree of a part is the merged tree's.
+
+    Args:
+        cosines: of one probe set.
+        parts: name to models; parts of fewer than four, or of all models, are left aside. Random halves are added.
+        method: attribution method.
+        draws: bootstrap resamples of the images, and random halves.
+        seed: of both.
+
+    Source: supplementary material, section 5, third point.
+    """
+    models = cosines.models
+    used = {name: list(part) for name, part in parts.items() if 4 <= len(part) < len(models)}
+    if len(models) < 8:
+        return Claim.of(5, missing="needs eight models or more")
+    matrix = both_directions(cosines.mean(method))
+    sampled = both_directions(cosines.mean(method, resamples(len(cosines.images), draws, seed)))
+    numbers = [
+        Number(
+            f"{name} ({len(part)} models), {method}",
+            kept_structure(matrix, models, part),
+            interval([kept_structure(one, models, part) for one in sampled]),
+        )
+        for name, part in used.items()
+    ]
+    random = np.random.default_rng(seed)
+    halves = [
+        kept_structure(
+            matrix, models, [models[i] for i in sorted(random.choice(len(models), len(models) // 2, False))]
+        )
+        for _ in range(draws)
+    ]
+    numbers.append(
+        Number(f"random halves, mean of {draws}, {method}", float(np.mean(halves)), interval(halves))
+    )
+    good = [number for number in numbers if number.value >= HIGH]
+    said = "; ".join(f"{number.what} {number.text()}" for number in numbers)
+    return Claim.of(
+        5,
+        f"Cophenetic correlation of a part's own tree with the merged tree: {said}. {len(good)} of {len(numbers)} reach "
+        f"{HIGH}; the claim ('in most cases') is taken to hold with more than half.",
+        len(good) > len(numbers) / 2,
         tuple(numbers),
     )
 
@@ -94,16 +159,10 @@ def newcomers(
 
     Source: supplementary material, section 5 (a colorization net ranks Taskonomy's colorization first).
     """
-    title, statement = (
-        "A newcomer finds its kin",
-        "A further colorization model ranks the taskonomy colorization model first among all others.",
-    )
     families = kin(cosines.models, tasks)
     if not families:
-        return Claim(
+        return Claim.of(
             6,
-            title,
-            statement,
             missing="needs a second model of one of the zoo's tasks: `tfattr rank --query`",
         )
     matrix = cosines.mean(method)
@@ -126,10 +185,8 @@ def newcomers(
     said = "; ".join(
         f"{number.what.split(':')[0]} finds its kin at place {number.value:.0f}" for number in numbers
     )
-    return Claim(
+    return Claim.of(
         6,
-        title,
-        statement,
         f"By {method}, of {len(numbers)} newcomers {first} rank a model of their own task first among "
         f"{len(cosines.models) - 1}: {said}.",
         first == len(numbers),
