@@ -11,6 +11,8 @@ from typing import Any
 from tfattr.io import write_text
 from tfattr.report.content import content
 from tfattr.report.files import read_results
+from tfattr.report.numbers import finite, general, interval, p_value
+from tfattr.report.sections import plain, shape, verdict_of
 
 REPORT_NAME = "report.html"
 PAGE = Path(__file__).parent / "page"
@@ -50,6 +52,10 @@ def render(page: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters.update(
+        {form.__name__: form for form in (finite, general, interval, p_value, plain, shape)}
+    )
+    environment.filters["verdict"] = verdict_of
     # The page itself forbids everything but what it carries: no request, and no script but this one.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html").render(

@@ -20,7 +20,7 @@ from tfattr.report.files import Results, RunFiles
 from tfattr.report.matrices import LEVEL, RESAMPLES, matrices, palettes
 from tfattr.report.numbers import interval, listed, number, plural
 from tfattr.report.pictures import embed, embed_photo
-from tfattr.report.sections import claims_view, cost_view, evaluation_view, provenance_view, warnings_view
+from tfattr.report.sections import VERDICTS, cost_view, evaluation_view, provenance_view, warnings_view
 from tfattr.report.summary import best_sources, leading, sentences
 
 SECTIONS = (
@@ -81,7 +81,8 @@ def content(results: Results) -> dict[str, Any]:
         "best": best_sources(entries, results.study),
         "trees": trees,
         "evaluations": evaluations,
-        "claims": claims_view(results.claims) if results.claims else [],
+        "verdicts": VERDICTS,
+        "claims": results.claims or [],
         "costs": [{"label": label, **cost_view(cost)} for label, cost in _each(results, "cost")],
         "warnings": warned,
         "provenance": [provenance_view(run) for run in results.runs],

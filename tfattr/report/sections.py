@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -23,6 +23,7 @@ KINDS = {
     "baseline": "Baselines on the same images",
     "control": "Controls",
 }
+_RANKS = ("spearman", "kendall")
 _TASKONOMY = ("spearman_affinity_17", "spearman_win_rate_17")
 
 
@@ -48,11 +49,8 @@ def evaluation_view(found: Mapping[str, Any]) -> dict[str, Any]:
             )
     return {
         "truth": truth_name(found),
-        "targets": found.get("targets"),
-        "candidates": found.get("candidates"),
-        "relevant": found.get("relevant"),
+        **{key: found.get(key) for key in ("targets", "candidates", "relevant", "images")},
         "k": k_of(found),
-        "images": found.get("images"),
         "chance": chance,
         "chance_text": number(chance),
         "recall_chance_text": number(min(k_of(found) / candidates, 1) if candidates else None),
@@ -61,16 +59,7 @@ def evaluation_view(found: Mapping[str, Any]) -> dict[str, Any]:
         "has_random": any("random" in str(row.get("ranking")).lower() for row in rows),
         "curves": curve_panels(rows, names, relevant) if relevant else None,
         "per_target": _per_target(found),
-        "verdicts": [
-            {
-                "item": str(one.get("item")),
-                "expected": _text(one.get("expected")),
-                "found": _text(one.get("found")),
-                "reproduced": one.get("reproduced"),
-                "source": _text(one.get("source")),
-            }
-            for one in found.get("verdicts") or []
-        ],
+        "verdicts": found.get("verdicts") or [],
         "missing": [(ranking_name(name), str(why)) for name, why in (found.get("missing") or {}).items()],
     }
 
@@ -111,30 +100,25 @@ def _row(
     return {
         "name": name,
         "kind": row.get("kind"),
-        "p1": number(row.get("P@1")),
         "p1_count": share_of_targets(row, targets),
-        "p1_interval": interval(row.get("P@1_interval"), 2),
-        "p5": number(row.get(f"P@{k}")),
-        "p5_interval": interval(row.get(f"P@{k}_interval"), 2),
         "p5_value": _unit(row.get(f"P@{k}")),
         "p5_bounds": [_unit(end) for end in bounds_of(row.get(f"P@{k}_interval")) or ()],
-        "r5": number(row.get(f"R@{k}")),
-        "p_chance": p_value(row.get("p_chance")),
-        "p_relabelling": p_value(row.get("p_relabelling")),
-        "spearman": number(row.get("spearman")),
-        "spearman_interval": interval(row.get("spearman_interval"), 2),
-        "kendall": number(row.get("kendall")),
         "extra": [number(row.get(key)) for key in extra],
+        **{key: p_value(row.get(key)) for key in ("p_chance", "p_relabelling")},
+        **{
+            key: number(row.get(of))
+            for key, of in (("p1", "P@1"), ("p5", f"P@{k}"), ("r5", f"R@{k}"), *zip(_RANKS, _RANKS))
+        },
+        **{
+            f"{key}_interval": interval(row.get(f"{of}_interval"), 2)
+            for key, of in (("p1", "P@1"), ("p5", f"P@{k}"), ("spearman", "spearman"))
+        },
     }
 
 
 def _unit(value: Any) -> float | None:
     known = finite(value)
     return None if known is None else min(max(known, 0.0), 1.0)
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
 
 
 def _per_target(found: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -157,31 +141,6 @@ def verdict_of(claim: Mapping[str, Any]) -> str:
     return "holds" if claim["holds"] else "fails"
 
 
-def claims_view(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One entry a claim, with its numbers as text."""
-    return [
-        {
-            "number": str(claim.get("number", place)),
-            "title": str(claim.get("title") or "untitled"),
-            "statement": str(claim.get("statement") or ""),
-            "sentence": str(claim.get("sentence") or ""),
-            "missing": str(claim.get("missing") or ""),
-            "verdict": verdict_of(claim),
-            "verdict_text": VERDICTS[verdict_of(claim)],
-            "numbers": [
-                {
-                    "what": str(one.get("what") or ""),
-                    "value": general(one.get("value")),
-                    "interval": interval(one.get("interval")),
-                    "p": p_value(one["p"]) if finite(one.get("p")) is not None else "",
-                }
-                for one in claim.get("numbers") or []
-            ],
-        }
-        for place, claim in enumerate(claims, 1)
-    ]
-
-
 def cost_view(cost: Mapping[str, Any]) -> dict[str, Any]:
     """Table of the models' times, totals, and measured transfer beside them."""
     models = cost.get("models") or {}
@@ -199,11 +158,27 @@ def cost_view(cost: Mapping[str, Any]) -> dict[str, Any]:
     transfer = cost.get("measured_transfer") or {}
     facts = [
         ("Machine", str(cost.get("machine") or "")),
-        ("Affinity", _affinity(affinity)),
+        (
+            "Affinity",
+            _joined(
+                _known(affinity.get("pairs"), "{} pairs", general),
+                _known(affinity.get("images"), "{} images", general),
+                _known(affinity.get("s"), "{}", duration),
+                _core_time(affinity.get("core_s")),
+            ),
+        ),
         ("Maps and affinity together", _core_hours(totals.get("core_hours"))),
         ("For each model", _core_time(totals.get("core_s_per_model"))),
         ("For each pair of models", _core_time(totals.get("core_s_per_pair"))),
-        ("Measured transfer", _transfer(transfer)),
+        (
+            "Measured transfer",
+            _joined(
+                str(transfer.get("what") or ""),
+                _core_hours(transfer.get("core_hours")),
+                _known(transfer.get("gpu_hours"), "{} GPU hours", _hours),
+                f"source: {transfer['source']}" if transfer.get("source") else "",
+            ),
+        ),
     ]
     return {
         "facts": [(name, text) for name, text in facts if text],
@@ -287,77 +262,52 @@ def warnings_view(results: Results, notes: Sequence[str]) -> list[dict[str, Any]
 
 
 def provenance_view(run: RunFiles) -> dict[str, Any]:
-    """Versions, settings, models with their hashes, and the probe images of a run."""
-    manifest = run.manifest
-    images = manifest["probe"]
+    """Settings, models and the probe images of a run, with their hashes."""
+    manifest, images = run.manifest, run.manifest["probe"]
     listing = "".join(f"{image.get('sha256')}  {image.get('id')}\n" for image in images)
-    source = manifest["source"]
-    tasks = source.get("tasks") or {}
     settings = {key: value for key, value in manifest["settings"].items() if value not in ({}, [], None, "")}
+    models = []
+    for name, found in manifest["models"].items():
+        origin, frame = found.get("provenance") or {}, found.get("preprocessing") or {}
+        # Of the path only the end: where it lay is of one machine, and private.
+        file = "/".join(PurePath(str(origin["path"])).parts[-2:]) if origin.get("path") else ""
+        hashes = {key[: -len("_sha256")]: value for key, value in origin.items() if key.endswith("_sha256")}
+        models.append(
+            {
+                **{key: found.get(key) or "" for key in ("input", "output", "input_shape", "output_shape")},
+                "name": name,
+                "task": (manifest["source"].get("tasks") or {}).get(name) or "",
+                "group": run.groups.get(name) or "",
+                "source": origin.get("source") or "",
+                "file": file,
+                "preprocessing": {k: v for k, v in frame.items() if v is not None and k != "size"},
+                "hashes": {key: value for key, value in hashes.items() if value},
+            }
+        )
     return {
         "label": run.label,
-        "settings": [(key.replace("_", " "), _plain(value)) for key, value in settings.items()],
+        "settings": [(key.replace("_", " "), plain(value)) for key, value in settings.items()],
         "versions": list(manifest["versions"].items()),
-        "models": [_model(name, one, tasks, run.groups) for name, one in manifest["models"].items()],
-        "images": [(str(image.get("id")), str(image.get("sha256") or "")[:16]) for image in images],
+        "models": models,
+        "images": images,
         "digest": hashlib.sha256(listing.encode()).hexdigest(),
     }
 
 
-def _model(
-    name: str, found: Mapping[str, Any], tasks: Mapping[str, str], groups: Mapping[str, str]
-) -> dict[str, Any]:
-    origin, frame = found.get("provenance") or {}, found.get("preprocessing") or {}
-    path = origin.get("path")
-    hashes = [
-        (key[: -len("_sha256")], str(value))
-        for key, value in origin.items()
-        if key.endswith("_sha256") and value
-    ]
-    return {
-        "name": name,
-        "task": tasks.get(name) or "",
-        "group": groups.get(name) or "",
-        "source": str(origin.get("source") or ""),
-        # Of the path only the end: where it lay is of one machine, and private.
-        "file": "/".join(PurePath(str(path)).parts[-2:]) if path else "",
-        "input": str(found.get("input") or ""),
-        "output": str(found.get("output") or ""),
-        "input_shape": _shape(found.get("input_shape")),
-        "output_shape": _shape(found.get("output_shape")),
-        "preprocessing": ", ".join(
-            f"{key} {_plain(value)}" for key, value in frame.items() if value is not None and key != "size"
-        ),
-        "hashes": hashes,
-    }
-
-
-def _affinity(found: Mapping[str, Any]) -> str:
-    parts = [
-        f"{general(found['pairs'])} pairs" if finite(found.get("pairs")) is not None else "",
-        f"{general(found['images'])} images" if finite(found.get("images")) is not None else "",
-        duration(found["s"]) if finite(found.get("s")) is not None else "",
-        _core_time(found.get("core_s")),
-    ]
+def _joined(*parts: str) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _transfer(found: Mapping[str, Any]) -> str:
-    parts = [
-        str(found.get("what") or ""),
-        _core_hours(found.get("core_hours")),
-        f"{_hours(found['gpu_hours'])} GPU hours" if finite(found.get("gpu_hours")) is not None else "",
-        f"source: {found['source']}" if found.get("source") else "",
-    ]
-    return ", ".join(filter(None, parts))
+def _known(value: Any, words: str, form: Callable[[Any], str]) -> str:
+    return words.format(form(value)) if finite(value) is not None else ""
 
 
 def _core_hours(hours: Any) -> str:
-    return f"{_hours(hours)} core hours" if finite(hours) is not None else ""
+    return _known(hours, "{} core hours", _hours)
 
 
 def _core_time(seconds: Any) -> str:
-    return f"{duration(seconds)} of core time" if finite(seconds) is not None else ""
+    return _known(seconds, "{} of core time", duration)
 
 
 def _hours(hours: Any) -> str:
@@ -366,23 +316,24 @@ def _hours(hours: Any) -> str:
 
 
 def _warning(text: str, items: Sequence[str] = ()) -> dict[str, Any]:
-    named = list(items) if len(items) <= _NAMED else []
-    return {"text": text, "items": named, "folded": [] if named else list(items)}
+    return {"text": text, "items": items, "folded": len(items) > _NAMED}
 
 
 def _was(count: int) -> str:
     return "was" if count == 1 else "were"
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """A setting as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_plain, value))
+        return ", ".join(map(plain, value))
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _shape(shape: Any) -> str:
-    return " × ".join("?" if side is None else str(side) for side in shape) if isinstance(shape, list) else ""
+def shape(sides: Any) -> str:
+    """``64 × 64 × 3``, a question mark for a side that is not fixed."""
+    return " × ".join("?" if side is None else str(side) for side in sides) if isinstance(sides, list) else ""
