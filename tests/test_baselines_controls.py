@@ -10,7 +10,7 @@ import pytest
 from found import some
 
 from tfattr.baselines import raw_pixel_cosines, symmetrised_truth
-from tfattr.errors import SettingsError
+from tfattr.errors import RecordsError, SettingsError
 from tfattr.evaluation import Truth, score
 
 
@@ -26,8 +26,14 @@ def inputs() -> dict[str, np.ndarray]:
     }
 
 
+def pixel_cosines(inputs, images=None, grid=None):
+    names = images or [str(number) for number in range(len(next(iter(inputs.values()))))]
+    fed = ((name, [array[at] for array in inputs.values()]) for at, name in enumerate(names))
+    return raw_pixel_cosines(tuple(inputs), fed, grid)
+
+
 def test_raw_pixels_are_cosines_of_the_fed_images(inputs):
-    found = raw_pixel_cosines(inputs, images=list("abcde"))
+    found = pixel_cosines(inputs, images=list("abcde"))
     planes = {name: array.mean(axis=3).reshape(5, -1).astype(float) for name, array in inputs.items()}
     unit, signed = planes["unit"], planes["signed"]
     by_hand = [u @ s / np.sqrt((u @ u) * (s @ s)) for u, s in zip(unit, signed)]
@@ -39,20 +45,21 @@ def test_raw_pixels_are_cosines_of_the_fed_images(inputs):
 
 
 def test_models_that_are_fed_alike_tie(inputs):
-    affinity = raw_pixel_cosines(inputs).mean("raw_pixels")
+    affinity = pixel_cosines(inputs).mean("raw_pixels")
     np.testing.assert_allclose(affinity[0, [0, 2, 3]], 1, atol=1e-6)
     assert affinity[0, 1] < 0.99
 
 
 def test_raw_pixels_of_different_sizes_are_compared_at_a_grid(inputs):
     coarse = inputs["unit"].reshape(5, 4, 2, 4, 2, 3).mean(axis=(2, 4))
-    affinity = raw_pixel_cosines({"fine": inputs["unit"], "coarse": coarse}, grid=4).mean("raw_pixels")
+    affinity = pixel_cosines({"fine": inputs["unit"], "coarse": coarse}, grid=4).mean("raw_pixels")
     assert affinity[0, 1] == pytest.approx(1, abs=1e-6)
 
 
-def test_different_numbers_of_images_are_refused(inputs):
-    with pytest.raises(SettingsError, match=r"\[3, 5\] images"):
-        raw_pixel_cosines({**inputs, "grey": inputs["grey"][:3]})
+def test_an_image_that_not_every_model_is_fed_is_refused(inputs):
+    first = [array[0] for array in inputs.values()]
+    with pytest.raises(RecordsError, match="3 maps, expected one for each of 4"):
+        raw_pixel_cosines(tuple(inputs), [("a", first), ("b", first[:3])])
 
 
 def measured(targets: str, sources: str, seed: int = 0, symmetric: bool = False) -> Truth:

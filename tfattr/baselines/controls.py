@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy.stats import rankdata
@@ -16,8 +16,8 @@ RAW_PIXELS = "raw_pixels"
 
 
 def raw_pixel_cosines(
-    inputs: Mapping[str, np.ndarray],
-    images: Sequence[str] | None = None,
+    models: Sequence[str],
+    fed: Iterable[tuple[str, Sequence[np.ndarray]]],
     grid: tuple[int, int] | int | None = None,
 ) -> ImageCosines:
     """Cosines between the models' fed images: gradient * input with a gradient of 1.
@@ -26,24 +26,20 @@ def raw_pixel_cosines(
     1 and tie: a ranking by it is then the order of the sources.
 
     Args:
-        inputs: model to the images as it is fed, float32 ``[N, H, W, C]``; sizes and channels may differ.
-        images: their ids; 0, 1, ... if None.
+        models: names.
+        fed: each image's id, and the image as each model is fed it, float32 ``[H, W, C]``; sizes and channels may differ.
         grid: size at which they are compared, as of :class:`tfattr.affinity.AffinityState`.
 
     Returns:
         one method, ``raw_pixels``; its ``mean`` is the affinity, with weights for a bootstrap.
 
     Raises:
-        SettingsError: no model, no image, or models that saw different numbers of images.
+        RecordsError: an image that is not fed to every model.
     """
-    arrays = [inputs[model] for model in inputs]
-    counts = {len(array) for array in arrays}
-    if len(counts) != 1 or counts == {0}:
-        raise SettingsError(f"the models are fed {sorted(counts) or 'no'} images; expected the same for each")
-    names = [str(number) for number in range(counts.pop())] if images is None else list(images)
-    state = AffinityState.empty(tuple(inputs), grid, keep_images=True)
-    for number, name in enumerate(names):
-        state.update([array[number] for array in arrays], name)
+    state, names = AffinityState.empty(tuple(models), grid, keep_images=True), []
+    for name, arrays in fed:
+        state.update(arrays, name)
+        names.append(name)
     return ImageCosines.from_states({RAW_PIXELS: state}, names)
 
 

@@ -56,17 +56,10 @@ def precision_verdicts(hits: Mapping[str, Sequence[int]], probe: str, targets: i
         for ranking, theirs in figure["hits"].items():
             if ranking not in hits:
                 continue
-            for k, expected in enumerate(theirs, 1):
-                found = int(hits[ranking][k - 1])
-                verdicts.append(
-                    Verdict(
-                        f"P@{k}, {ranking}, {probe}",
-                        f"{expected}/{targets * k}",
-                        f"{found}/{targets * k}",
-                        found == expected,
-                        figure["source"],
-                    )
-                )
+            for k, (expected, found) in enumerate(zip(theirs, map(int, hits[ranking])), 1):
+                texts = f"{expected}/{targets * k}", f"{found}/{targets * k}"
+                item = f"P@{k}, {ranking}, {probe}"
+                verdicts.append(Verdict(item, *texts, found == expected, figure["source"]))
     return verdicts
 
 
@@ -82,20 +75,12 @@ def tree_verdicts(tree: Tree) -> list[Verdict]:
     for merge in golden["merges"]:
         cluster = frozenset(merge["cluster"])
         found = heights.get(cluster)
-        newest = merge["cluster"][-1]
         item = (
-            f"tree: {len(cluster)} tasks, the last {newest}"
+            f"tree: {len(cluster)} tasks, the last {merge['cluster'][-1]}"
             if len(cluster) > 2
             else f"tree: {' + '.join(merge['cluster'])}"
         )
         agree = found is not None and bool(np.abs(found - merge["height"]) <= golden["tolerance"])
-        verdicts.append(
-            Verdict(
-                item,
-                f"{merge['height']:.3f}",
-                "no such cluster" if found is None else f"{found:.3f}",
-                agree,
-                golden["source"],
-            )
-        )
+        text = "no such cluster" if found is None else f"{found:.3f}"
+        verdicts.append(Verdict(item, f"{merge['height']:.3f}", text, agree, golden["source"]))
     return verdicts

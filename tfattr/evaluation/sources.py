@@ -150,9 +150,8 @@ class SourceRanking:
             if one.resampled is None:
                 raise SettingsError(f"the ranking {one.name!r} has no draws; its interval is not known")
             drawn = np.asarray(one.resampled())
-            for row in range(count):
-                for column in range(count):
-                    low[number, row, column], high[number, row, column] = interval(drawn[:, row, column])
+            for at in np.ndindex(count, count):
+                low[(number, *at)], high[(number, *at)] = interval(drawn[(slice(None), *at)])
             known = np.isfinite(drawn) & ~np.eye(count, dtype=bool)
             best = np.where(known, drawn, -np.inf).argmax(axis=-1)[:, :, None] == np.arange(count)
             with np.errstate(invalid="ignore"):  # a draw of too few different images says nothing

@@ -21,32 +21,41 @@ STUDY_NAME = "study.json"
 
 
 @dataclass(frozen=True)
-class RunFiles:
-    """What a run's directory holds.
+class _Files:
+    """What the directories of runs and studies have in common.
 
     Attributes:
         folder: the directory.
+        evaluation, claims, cost: the JSON files of these names.
+        figures: stem to file in ``figures/``; the PNG where there is one, else the SVG.
+    """
+
+    folder: Path
+    evaluation: Mapping[str, Any] | None = None
+    claims: list[Mapping[str, Any]] | None = None
+    cost: Mapping[str, Any] | None = None
+    figures: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFiles(_Files):
+    """What a run's directory holds.
+
+    Attributes:
         label: the run's name: its label in a study, else the directory's.
         manifest: ``run.json``.
         affinity, cosines: ``affinity.npz``, ``affinity_images.npz``.
         trees: method to Newick text (``tree_<method>.nwk``).
-        evaluation, claims, cost: the JSON files of these names.
-        figures: stem to file in ``figures/``; the PNG where there is one, else the SVG.
         photos: id and uint8 ``[h, w, 3]`` of the first probe images (``previews.npz``).
         probe: name of the probe set, where known.
         ranking: ``ranking.npz``: the models as sources of each other.
     """
 
-    folder: Path
-    label: str
-    manifest: Mapping[str, Any]
+    label: str = ""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
     affinity: AffinityResult | None = None
     cosines: ImageCosines | None = None
     trees: Mapping[str, str] = field(default_factory=dict)
-    evaluation: Mapping[str, Any] | None = None
-    claims: list[Mapping[str, Any]] | None = None
-    cost: Mapping[str, Any] | None = None
-    figures: Mapping[str, Path] = field(default_factory=dict)
     photos: list[tuple[str, np.ndarray]] = field(default_factory=list)
     probe: str | None = None
     ranking: SourceRanking | None = None
@@ -58,27 +67,20 @@ class RunFiles:
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(_Files):
     """A study, or a run as the only one of its own.
 
     Attributes:
-        folder: the directory that was asked for.
-        study: whether it is a study; then the files below are the study's, else the run's.
+        study: whether it is a study; then the common files are the study's, else the run's.
         zoo: name of the zoo, where known.
         runs: at least one.
         absent: labels of runs that the study names and the directory lacks.
-        evaluation, claims, cost, figures: see :class:`RunFiles`.
     """
 
-    folder: Path
-    study: bool
-    zoo: str | None
-    runs: tuple[RunFiles, ...]
+    study: bool = False
+    zoo: str | None = None
+    runs: tuple[RunFiles, ...] = ()
     absent: tuple[str, ...] = ()
-    evaluation: Mapping[str, Any] | None = None
-    claims: list[Mapping[str, Any]] | None = None
-    cost: Mapping[str, Any] | None = None
-    figures: Mapping[str, Path] = field(default_factory=dict)
 
 
 def read_results(folder: str | os.PathLike[str]) -> Results:
@@ -96,8 +98,7 @@ def read_results(folder: str | os.PathLike[str]) -> Results:
                 "(`tfattr run ... --out DIR`) or of a study."
             )
         run = read_run(folder)
-        own = {"evaluation": run.evaluation, "claims": run.claims, "cost": run.cost, "figures": run.figures}
-        return Results(folder, False, _name(run.manifest["source"].get("zoo")), (run,), **own)
+        return Results(**_common(folder), zoo=_name(run.manifest["source"].get("zoo")), runs=(run,))
     listed = study.get("runs")
     if not isinstance(listed, list) or not all(
         isinstance(one, dict) and _is_label(one.get("label")) for one in listed
@@ -112,13 +113,11 @@ def read_results(folder: str | os.PathLike[str]) -> Results:
             f"({', '.join(one['label'] for one in listed) or 'it names none'}); make the study again."
         )
     return Results(
-        folder,
-        True,
-        _name(study.get("zoo")),
-        tuple(read_run(folder / one["label"], one["label"], _name(one.get("probe"))) for one in there),
-        tuple(one["label"] for one in listed if one not in there),
-        **_results_of(folder),
-        figures=_figures(folder),
+        **_common(folder),
+        study=True,
+        zoo=_name(study.get("zoo")),
+        runs=tuple(read_run(folder / one["label"], one["label"], _name(one.get("probe"))) for one in there),
+        absent=tuple(one["label"] for one in listed if one not in there),
     )
 
 
@@ -133,41 +132,37 @@ def read_run(folder: Path, label: str | None = None, probe: str | None = None) -
         **{key: found.get(key) or {} for key in ("versions", "models", "settings", "source")},
         **{key: found.get(key) or [] for key in ("probe", "skipped", "duplicates")},
     }
+    trees = {path.stem[len("tree_") :]: path for path in sorted(folder.glob("tree_*.nwk"))}
     return RunFiles(
-        folder,
-        label or folder.resolve().name,
-        manifest,
+        **_common(folder),
+        label=label or folder.resolve().name,
+        manifest=manifest,
         affinity=_if_there(folder / "affinity.npz", AffinityResult.load),
         cosines=_if_there(folder / "affinity_images.npz", ImageCosines.load),
-        trees={
-            path.stem[len("tree_") :]: path.read_text(encoding="utf-8")
-            for path in sorted(folder.glob("tree_*.nwk"))
-        },
-        **_results_of(folder),
-        figures=_figures(folder),
+        trees={method: path.read_text(encoding="utf-8") for method, path in trees.items()},
         photos=_if_there(folder / "previews.npz", _photos) or [],
         probe=probe or _name(manifest["source"].get("probe")),
         ranking=_if_there(folder / RANKING_NAME, SourceRanking.load),
     )
 
 
-def _results_of(folder: Path) -> dict[str, Any]:
+def _common(folder: Path) -> dict[str, Any]:
+    """The attributes of :class:`_Files`."""
     evaluation = _json(folder / "evaluation.json", dict)
     if evaluation is not None and not isinstance(evaluation.get("rows"), list):
         raise RecordsError(
             f"{folder / 'evaluation.json'}: not an evaluation of tfattr; it has no list 'rows'."
         )
+    figures = {
+        path.stem: path for suffix in ("svg", "png") for path in (folder / "figures").glob(f"*.{suffix}")
+    }
     return {
+        "folder": folder,
         "evaluation": evaluation,
         "claims": _json(folder / "claims.json", list),
         "cost": _json(folder / "cost.json", dict),
+        "figures": dict(sorted(figures.items())),
     }
-
-
-def _figures(folder: Path) -> dict[str, Path]:
-    found = {path.stem: path for path in sorted((folder / "figures").glob("*.svg"))}
-    found.update({path.stem: path for path in sorted((folder / "figures").glob("*.png"))})
-    return dict(sorted(found.items()))
 
 
 def _photos(path: Path) -> list[tuple[str, np.ndarray]]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -54,9 +55,7 @@ def embed(paths: Sequence[Path], limit: int = LIMIT) -> tuple[dict[Path, Picture
 
 def embed_photo(photo: np.ndarray) -> Picture:
     """A small photograph, uint8 ``[h, w, 3]``."""
-    picture, data = Image.fromarray(photo), io.BytesIO()
-    picture.save(data, "WEBP", quality=85)
-    return Picture(_uri("image/webp", data.getvalue()), *picture.size)
+    return _webp(Image.fromarray(photo), quality=85)[0]
 
 
 def _letters(found: Mapping[Path, Picture]) -> int:
@@ -70,12 +69,11 @@ def _vector(path: Path) -> Picture:
 
 def _exact(path: Path) -> Picture | None:
     """Without loss, unless that is too large."""
-    picture = _opened(path)
+    opened = _opened(path)
     if path.stat().st_size > 4 * _EXACT:  # WebP is not that much smaller than PNG
         return None
-    data = io.BytesIO()
-    picture.save(data, "WEBP", lossless=True, quality=60, method=3)
-    return Picture(_uri("image/webp", data.getvalue()), *picture.size) if data.tell() <= _EXACT else None
+    picture, size = _webp(opened, lossless=True, quality=60, method=3)
+    return picture if size <= _EXACT else None
 
 
 def _lossy(path: Path, width: int, quality: int) -> Picture:
@@ -85,9 +83,14 @@ def _lossy(path: Path, width: int, quality: int) -> Picture:
     if scale < 1:
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
+    return Picture(_webp(picture, quality=quality, method=2)[0].uri, *shown)
+
+
+def _webp(picture: Image.Image, **options: Any) -> tuple[Picture, int]:
+    """Embedded, and its size in bytes."""
     data = io.BytesIO()
-    picture.save(data, "WEBP", quality=quality, method=2)
-    return Picture(_uri("image/webp", data.getvalue()), *shown)
+    picture.save(data, "WEBP", **options)
+    return Picture(_uri("image/webp", data.getvalue()), *picture.size), data.tell()
 
 
 def _opened(path: Path) -> Image.Image:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfattr.affinity import AffinityState, ImageCosines
-from tfattr.baselines.controls import RAW_PIXELS
+import numpy as np
+
+from tfattr.affinity import ImageCosines
+from tfattr.baselines import raw_pixel_cosines
 from tfattr.errors import ProbeError, SettingsError
 from tfattr.probe import ProbeSurvey, read_photo
 from tfattr.records import RunManifest
@@ -71,12 +73,14 @@ def raw_pixels(run: str | os.PathLike[str], grid: tuple[int, int] | None = None)
     manifest, survey = RunManifest.load(run), probe_of(run)
     frames = {model: _frame(stated["preprocessing"]) for model, stated in manifest.models.items()}
     distinct = {_text(frame): frame for frame in frames.values()}
-    state = AffinityState.empty(list(frames), grid, keep_images=True)
-    for image in survey.images:
-        photo = [read_photo(image.path, exif=image.exif)]
-        fed = {text: frame(photo)[0] for text, frame in distinct.items()}
-        state.update([fed[_text(frame)] for frame in frames.values()], image.id)
-    return ImageCosines.from_states({RAW_PIXELS: state}, manifest.ids)
+
+    def fed() -> Iterator[tuple[str, list[np.ndarray]]]:
+        for image in survey.images:
+            photo = [read_photo(image.path, exif=image.exif)]
+            made = {text: frame(photo)[0] for text, frame in distinct.items()}
+            yield image.id, [made[_text(frame)] for frame in frames.values()]
+
+    return raw_pixel_cosines(tuple(frames), fed(), grid)
 
 
 def _frame(stated: Mapping[str, Any]) -> Preprocessing:
