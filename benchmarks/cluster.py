@@ -77,10 +77,10 @@ def compute(out: Path, limit: int, runner: str, options: list[str]) -> dict[str,
     """The run and its affinity; wall clock and processor seconds of whoever computed."""
     from tfattr.runs.analysis import analyse
     from tfattr.runs.attribution import attribute_zoo
+    from tfattr.runs.directory import read_timing
     from tfattr.runs.engine import open_engine
     from tfattr.runs.probes import survey_probe
     from tfattr.runs.settings import RunSettings
-    from tfattr.runs.timing import read_timing
     from tfattr.zoo.file import open_zoo
 
     started = time.perf_counter()

@@ -34,8 +34,8 @@ def one_run(images: int, models: int) -> dict[str, float]:
 
     from tfattr.runs.analysis import analyse
     from tfattr.runs.attribution import attribute_zoo
+    from tfattr.runs.directory import read_timing
     from tfattr.runs.probes import find_probe, survey_probe
-    from tfattr.runs.timing import read_timing
     from tfattr.zoo.file import open_zoo
 
     with tempfile.TemporaryDirectory() as folder:

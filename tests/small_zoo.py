@@ -112,7 +112,8 @@ def affinities(out: Path):
     """Writes ``affinity.npz`` and ``affinity_images.npz`` as a run does, without its pictures."""
     from tfattr.affinity import AffinityResult, ImageCosines
     from tfattr.records import RunManifest
-    from tfattr.runs.analysis import AFFINITY_NAME, IMAGES_NAME, affinity_states
+    from tfattr.runs.analysis import affinity_states
+    from tfattr.runs.results import AFFINITY_NAME, IMAGES_NAME
 
     states = affinity_states(out, progress=False, keep_images=True)
     result = AffinityResult.from_states(states)

@@ -23,11 +23,8 @@ from tfattr.errors import MissingExtraError, ProbeError, SettingsError, WorkersE
 from tfattr.records import FEATURE_SPEC, RunManifest, map_directory, representation_directory
 from tfattr.runs.analysis import analyse, compute_affinity
 from tfattr.runs.attribution import attribute_zoo
-from tfattr.runs.beam import BeamOptions
-from tfattr.runs.devices import check_devices, environment
-from tfattr.runs.engine import open_engine
-from tfattr.runs.feed import Feed
-from tfattr.runs.partial import (
+from tfattr.runs.beam import (
+    BeamOptions,
     Comparison,
     Partial,
     in_order,
@@ -37,9 +34,11 @@ from tfattr.runs.partial import (
     parts_of,
     save_partial,
 )
+from tfattr.runs.directory import read_timing
+from tfattr.runs.engine import check_devices, environment, open_engine
+from tfattr.runs.feed import Feed
 from tfattr.runs.probes import survey_probe
 from tfattr.runs.settings import RunSettings
-from tfattr.runs.timing import read_timing
 from tfattr.runs.workers import (
     Task,
     forget_trunks,

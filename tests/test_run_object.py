@@ -11,7 +11,7 @@ from small_zoo import SIDE, write_photos, write_zoo
 
 import tfattr
 from tfattr.affinity import AffinityResult
-from tfattr.errors import RecordsError, SettingsError
+from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.records import map_directory, read_maps
 
 MODELS = ["one", "two", "three"]
@@ -66,6 +66,17 @@ def test_pictures_are_figures(run):
         run.plot_maps([run.images[1]], models_as="columns"),
     ):
         assert isinstance(figure, Figure)
+
+
+def test_the_first_maps_are_drawn_without_the_photographs(run):
+    photos = run.path.parent / "photos"
+    photos.rename(photos.with_name("away"))
+    try:
+        assert isinstance(run.plot_maps(3), Figure)
+        with pytest.raises(ProbeError, match="photos"):
+            run.plot_maps([5])
+    finally:
+        photos.with_name("away").rename(photos)
 
 
 def test_a_notebook_shows_facts_matrix_and_tree(run):

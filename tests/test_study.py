@@ -20,13 +20,12 @@ from tfattr.records.stored import stored_representation
 from tfattr.runs.add_model import add_model
 from tfattr.runs.attribution import attribute_zoo
 from tfattr.runs.controls import probe_of, raw_pixels
-from tfattr.runs.cost import measured_transfer
 from tfattr.runs.probes import find_probe, survey_probe
 from tfattr.runs.representations import Representations
-from tfattr.runs.reproducing import reproduce, truth_of
+from tfattr.runs.reproducing import open_study, reproduce
 from tfattr.runs.run import Run
 from tfattr.runs.settings import RunSettings
-from tfattr.runs.study import open_study
+from tfattr.runs.study import measured_transfer, truth_of
 from tfattr.trunk.randomise import randomised
 from tfattr.zoo.file import find_model, open_zoo
 

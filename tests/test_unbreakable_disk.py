@@ -17,7 +17,7 @@ from tfattr.cli.main import main
 from tfattr.errors import RecordsError, SettingsError, TfattrError
 from tfattr.io import atomic_write, remove_unfinished
 from tfattr.records import RunManifest, ShardLayout, ShardWriter
-from tfattr.runs.lock import locked
+from tfattr.runs.directory import locked
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def test_a_shard_that_is_refused_in_its_last_bytes(tmp_path):
 
 # --- the lock ---
 
-HOLD = "import sys, time; from tfattr.runs.lock import locked\nwith locked(sys.argv[1]): print('held', flush=True); time.sleep(600)"
+HOLD = "import sys, time; from tfattr.runs.directory import locked\nwith locked(sys.argv[1]): print('held', flush=True); time.sleep(600)"
 
 
 def test_two_runs_in_one_directory(folder, undisturbed, tmp_path, capsys):

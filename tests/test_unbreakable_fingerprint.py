@@ -8,8 +8,8 @@ import os
 import pytest
 
 from tfattr.runs.controls import randomised_zoo
-from tfattr.runs.fingerprint import fingerprint
-from tfattr.runs.trunk_cache import cached_trunks
+from tfattr.runs.directory import fingerprint
+from tfattr.runs.reproducing import cached_trunks
 from tfattr.trunk.preprocessing import Preprocessing
 from tfattr.zoo.spec import ModelSpec
 

@@ -29,7 +29,7 @@ _EXPORTS = {
     "Run": "tfattr.runs.run",
     "RunSettings": "tfattr.runs.settings",
     "reproduce": "tfattr.runs.reproducing",
-    "open_study": "tfattr.runs.study",
+    "open_study": "tfattr.runs.reproducing",
     "maps_figure": "tfattr.figures",
     "rank": "tfattr.affinity",
     "similarity_tree": "tfattr.affinity",

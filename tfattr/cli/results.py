@@ -162,12 +162,12 @@ def evaluate(
     """
     from tfattr.runs.evaluating import evaluate_authors
     from tfattr.runs.run import Run
-    from tfattr.runs.study import open_study
+    from tfattr.runs.study import read_study
 
     if Path(run).suffix in (".npy", ".mat"):
         click.echo(evaluate_authors(run, truth or "taskonomy", probe).table())
         return
-    study = open_study(run)
+    study = read_study(run)
     folder = study.folder(study.main)
     found = Run(folder).evaluate(truth, baselines, draws, k, progress=not quiet)
     found.save(folder, f"{study.zoo} zoo against measured transfer")
@@ -183,7 +183,7 @@ def evaluate(
 @options.debug
 def report(run: str, truth: str | None, out: str | None, quiet: bool, debug: bool) -> None:
     """One HTML file of RUN (or of a study): matrix, tree, rankings, claims, maps, costs, provenance."""
-    from tfattr.runs.reproducing import report as make
+    from tfattr.runs.summarising import report as make
 
     click.echo(f"report: {make(run, truth, out, progress=not quiet, tell=say(quiet))}")
 

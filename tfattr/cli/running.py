@@ -27,7 +27,7 @@ def run(
     ZOO is a TOML file (one table [[model]] a model) or a built-in name. What OUT already holds is not
     computed again.
     """
-    from tfattr.runs.failures import raise_if_incomplete
+    from tfattr.runs.directory import raise_if_incomplete
     from tfattr.runs.run import run as compute
 
     settings = own_process(given)
@@ -48,14 +48,14 @@ def attribute(
     zoo: str, probe: str, out: str, probe_root: str | None, quiet: bool, debug: bool, **given: Any
 ) -> None:
     """The first step of a run alone: attribution maps as TFRecord shards."""
+    from tfattr.runs.attribution import compute_maps
+    from tfattr.runs.directory import lacking_lines, raise_if_incomplete
     from tfattr.runs.engine import open_engine
-    from tfattr.runs.failures import lines, raise_if_incomplete
-    from tfattr.runs.run import compute_maps
 
     settings = own_process(given)
     with open_engine(settings) as engine:
         settings, manifest = compute_maps(zoo, probe, out, settings, probe_root, engine.runner, not quiet)
-    raise_if_incomplete(lines(manifest, settings.models, settings.methods))
+    raise_if_incomplete(lacking_lines(manifest, settings.models, settings.methods))
     click.echo(
         f"{out}: maps of {len(settings.models)} models on {len(manifest.probe)} images "
         f"({', '.join(settings.methods)}) are complete."
@@ -74,7 +74,7 @@ def add(context: click.Context, run: str, model: str, quiet: bool, debug: bool, 
 
     MODEL is a saved trunk's folder, ZOO:NAME, or an original.
     """
-    from tfattr.runs.failures import raise_if_incomplete
+    from tfattr.runs.directory import raise_if_incomplete
     from tfattr.runs.run import Run
 
     given = options.given(context)
@@ -175,7 +175,7 @@ def _reproduce(
 ) -> None:
     from tfattr.records import RunManifest
     from tfattr.runs.claiming import claim_lines
-    from tfattr.runs.failures import lines, raise_if_incomplete
+    from tfattr.runs.directory import lacking_lines, raise_if_incomplete
     from tfattr.runs.reproducing import reproduce as make
 
     settings = own_process(given)
@@ -205,7 +205,7 @@ def _reproduce(
         click.echo(f"\n{evaluation.belief()}")
     for one in study.runs:
         manifest, asked = RunManifest.load(study.folder(one)), settings.for_target(one.target).attribution
-        raise_if_incomplete(lines(manifest, manifest.names, asked.methods))
+        raise_if_incomplete(lacking_lines(manifest, manifest.names, asked.methods))
 
 
 def _roots(given: Sequence[str]) -> dict[str, str]:

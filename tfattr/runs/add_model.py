@@ -10,10 +10,11 @@ from tfattr.affinity import AffinityResult, ImageCosines
 from tfattr.affinity.measures import split_entry
 from tfattr.errors import SettingsError
 from tfattr.records import RunManifest
-from tfattr.runs.analysis import AFFINITY_NAME, IMAGES_NAME, analyse, methods_of
+from tfattr.runs.analysis import analyse, methods_of
 from tfattr.runs.attribution import attribute_zoo
 from tfattr.runs.controls import probe_of
 from tfattr.runs.engine import open_engine
+from tfattr.runs.results import AFFINITY_NAME, IMAGES_NAME
 from tfattr.runs.settings import RunSettings
 from tfattr.zoo.spec import ModelSpec
 

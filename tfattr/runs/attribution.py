@@ -26,17 +26,26 @@ from tfattr.records import (
     check_compatible,
     representation_directory,
 )
-from tfattr.runs.failures import MODEL, is_lacking, is_of_the_model, lines, record, record_facts, sentence
+from tfattr.runs.directory import (
+    MODEL,
+    Stopwatch,
+    add_timing,
+    fingerprint,
+    is_lacking,
+    is_of_the_model,
+    lacking_lines,
+    locked,
+    record_facts,
+    record_lacking,
+    sentence,
+)
 from tfattr.runs.feed import Feed
-from tfattr.runs.fingerprint import fingerprint
-from tfattr.runs.lock import locked
 from tfattr.runs.pictures import PREVIEWS_NAME, save_previews
 from tfattr.runs.plan import Plan, Work
-from tfattr.runs.repair import remove_damaged, set_aside_unreadable_manifest
+from tfattr.runs.probes import survey_probe
 from tfattr.runs.settings import RunSettings
 from tfattr.runs.shard import Outcome, compute_shards
-from tfattr.runs.timing import Stopwatch, add_model
-from tfattr.runs.verify import read_back, warn_abnormal
+from tfattr.runs.verify import read_back, remove_damaged, set_aside_unreadable_manifest, warn_abnormal
 from tfattr.runs.writing import Behind
 from tfattr.zoo.loading import warn_stretched
 from tfattr.zoo.spec import ModelSpec
@@ -44,7 +53,7 @@ from tfattr.zoo.spec import ModelSpec
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
-__all__ = ["LocalRunner", "Runner", "attribute_zoo"]
+_NAMED = 10  # unreadable images that are named; run.json holds them all
 
 
 class Runner(Protocol):
@@ -80,7 +89,7 @@ class LocalRunner:
         self._feed.waited = 0.0
         with Stopwatch() as watch:
             outcome = compute_shards(self._plan, trunk, self._feed, works, self._bar.update, self._behind)
-        add_model(
+        add_timing(
             self._plan.out,
             trunk.name,
             images=self._plan.images(works),
@@ -205,6 +214,42 @@ def _load(model: ModelSpec) -> Loaded:
         return Loaded(trunk, time.perf_counter() - wall, time.thread_time() - core)
 
 
+def compute_maps(
+    zoo: str | os.PathLike[str] | Iterable[ModelSpec | Trunk],
+    probe: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    settings: RunSettings,
+    probe_root: str | os.PathLike[str] | None = None,
+    runner: Any = LocalRunner,
+    progress: bool = True,
+) -> tuple[RunSettings, RunManifest]:
+    """The first step of :func:`tfattr.run` alone.
+
+    Returns:
+        the settings with the names of the models and methods, as the directory has them; the manifest.
+    """
+    models = settings.models_of(zoo)
+    settings = settings.continued(out)
+    settings = settings.changed(methods=settings.attribution.methods)
+    survey = survey_probe(probe, probe_root, settings.limit, settings.strict, settings.exif or "upright")
+    for skipped in survey.skipped[:_NAMED]:
+        logging.getLogger("tfattr").warning("skipped %s: %s", skipped.id, skipped.reason)
+    if len(survey.skipped) > _NAMED:
+        logging.getLogger("tfattr").warning(
+            "skipped %d of %d images in all; run.json names each.",
+            len(survey.skipped),
+            len(survey.skipped) + len(survey.images),
+        )
+    source = {
+        "zoo": zoo if isinstance(zoo, str) else models.name,
+        "probe": os.fspath(probe),
+        "probe_root": None if probe_root is None else os.fspath(probe_root),
+        "limit": settings.limit,
+    }
+    manifest = attribute_zoo(models, survey, out, settings, source=source, runner=runner, progress=progress)
+    return settings.changed(models=[model.name for model in models]), manifest
+
+
 class _Run:
     """The models of a run, one after the other.
 
@@ -241,7 +286,7 @@ class _Run:
         ahead.begin(one for one in later if self._is_needed(one))
         outcome: Outcome | None = Outcome({}, {})
         if works:
-            add_model(plan.out, model.name, load_s=loaded.wall, load_core_s=loaded.core)
+            add_timing(plan.out, model.name, load_s=loaded.wall, load_core_s=loaded.core)
             outcome = running.submit(loaded.trunk, works)
         if outcome is not None:
             self._lacks(model, outcome.failed)
@@ -272,7 +317,9 @@ class _Run:
 
     def _lacks(self, model: ModelSpec | Trunk, failed: Mapping[str, Exception]) -> None:
         tried = (MODEL, *self._plan.methods, REPRESENTATION)
-        record(self._plan.out, model.name, tried, {what: sentence(why) for what, why in failed.items()})
+        record_lacking(
+            self._plan.out, model.name, tried, {what: sentence(why) for what, why in failed.items()}
+        )
         for what, why in failed.items():
             self.first = self.first or why
             logging.getLogger("tfattr").warning(
@@ -295,7 +342,7 @@ def _refuse_nothing(
     if all(is_lacking(manifest, model.name, method) for model in models for method in methods):
         if first is not None:
             raise first
-        told = lines(manifest, [model.name for model in models], methods)
+        told = lacking_lines(manifest, [model.name for model in models], methods)
         raise SettingsError(f"{plan.out}: no model has maps; {told[0]}")
 
 

@@ -22,14 +22,14 @@ from tfattr.errors import SettingsError
 from tfattr.evaluation import find_truth, read_truth
 from tfattr.io import read_json, write_json
 from tfattr.records import RunManifest
-from tfattr.runs.analysis import complete_cosines
-from tfattr.runs.study import Study
+from tfattr.runs.results import complete_cosines
+from tfattr.runs.study import StudyFiles
 from tfattr.zoo.originals import entries
 
 CLAIMS_NAME = "claims.json"
 
 
-def measure_claims(study: Study, truth: str | None = None, method: str = "grad_input") -> list[Claim]:
+def measure_claims(study: StudyFiles, truth: str | None = None, method: str = "grad_input") -> list[Claim]:
     """Claims 1 to 6 from the study's cosines; nothing is written.
 
     Args:

@@ -29,9 +29,9 @@ from tfattr.evaluation.golden import precision_verdicts, tree_verdicts
 from tfattr.evaluation.literature import literature_scores
 from tfattr.evaluation.taskonomy import task_names
 from tfattr.records import RunManifest
-from tfattr.runs.analysis import complete_cosines
 from tfattr.runs.controls import random_control, raw_pixels
 from tfattr.runs.ranking import map_rankings, recommended_ranking, representation_rankings, span_rankings
+from tfattr.runs.results import complete_cosines
 
 PROBES = ("taskonomy", "coco", "indoor")  # of the authors' figures
 

@@ -18,8 +18,8 @@ from tfattr.figures.plots import Plot, plots_of
 from tfattr.io import atomic_write
 from tfattr.probe import ProbeImage, read_photo
 from tfattr.records import RunManifest, map_directory, read_maps
-from tfattr.runs.failures import is_lacking
-from tfattr.runs.study import Study, open_study
+from tfattr.runs.directory import is_lacking
+from tfattr.runs.study import StudyFiles, read_study
 from tfattr.trunk.preprocessing import Preprocessing
 
 PREVIEWS_NAME = "previews.npz"
@@ -29,14 +29,18 @@ _SHOWN = 3
 
 def save_previews(run: Path, images: Sequence[ProbeImage]) -> None:
     """Keep the first probe images, small, so that maps can be drawn without the photographs."""
-    path = run / PREVIEWS_NAME
+    path, chosen = run / PREVIEWS_NAME, images[:_SHOWN]
     if path.exists():
         return
-    frame = Preprocessing((_PREVIEW_SIDE, _PREVIEW_SIDE), range="[0,255]")
-    chosen = images[:_SHOWN]
-    photos = frame([read_photo(image.path, exif=image.exif) for image in chosen]).round().astype(np.uint8)
+    photos = np.stack(preview(chosen))
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, photos=photos, ids=np.array([image.id for image in chosen], dtype=str))
+
+
+def preview(images: Sequence[ProbeImage]) -> list[np.ndarray]:
+    """Probe images as small squares, uint8 RGB."""
+    frame = Preprocessing((_PREVIEW_SIDE, _PREVIEW_SIDE), range="[0,255]")
+    return list(frame([read_photo(image.path, exif=image.exif) for image in images]).round().astype(np.uint8))
 
 
 class StudyData:
@@ -44,7 +48,7 @@ class StudyData:
 
     def __init__(
         self,
-        study: Study,
+        study: StudyFiles,
         result: AffinityResult | None = None,
         trees: Mapping[str, Tree] | None = None,
         groups: Mapping[str, str] | None = None,
@@ -61,7 +65,7 @@ class StudyData:
 
     @cached_property
     def trees(self) -> dict[str, Tree]:
-        from tfattr.runs.analysis import AffinityError, tree_of
+        from tfattr.runs.results import AffinityError, tree_of
 
         found = {}
         for method in self.result.methods:
@@ -73,7 +77,7 @@ class StudyData:
 
     @cached_property
     def cosines(self) -> dict[str, ImageCosines]:
-        from tfattr.runs.analysis import complete_cosines
+        from tfattr.runs.results import complete_cosines
 
         runs = self._study.with_target(self._study.main.target)
         return {run.probe: complete_cosines(self._study.folder(run)) for run in runs}
@@ -113,12 +117,12 @@ def drawings(data: StudyData, plots: Iterable[Plot]) -> dict[str, Callable[[], F
     return found
 
 
-def study_figures(study: Study) -> dict[str, Callable[[], Figure]]:
+def study_figures(study: StudyFiles) -> dict[str, Callable[[], Figure]]:
     """:func:`drawings` of a study: the registered pictures over all its runs, the paper's S2 to S7 among them."""
     return drawings(StudyData(study), plots_of("study"))
 
 
-def save_study_figures(study: Study, progress: Callable[[str], object] | None = None) -> list[str]:
+def save_study_figures(study: StudyFiles, progress: Callable[[str], object] | None = None) -> list[str]:
     """Write every figure into the study's ``figures/`` as PNG and SVG; returns notes on those that could not be drawn."""
     notes = []
     for name, picture in study_figures(study).items():
@@ -133,14 +137,14 @@ def save_study_figures(study: Study, progress: Callable[[str], object] | None = 
 
 def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: Mapping[str, str]) -> None:
     """Write the registered pictures of a run: ``affinity_<method>``, ``tree_<method>``, ``maps``, and a user's own."""
-    for name, picture in drawings(StudyData(open_study(run), result, trees, groups), plots_of("run")).items():
+    for name, picture in drawings(StudyData(read_study(run), result, trees, groups), plots_of("run")).items():
         _save(picture(), run, name)
 
 
 def draw_maps(run: Path, result: AffinityResult) -> None:
     """Write ``figures/maps`` of a run: every model's maps of the first probe images."""
     maps = [plot for plot in plots_of("run") if plot.name == "maps"]
-    for name, picture in drawings(StudyData(open_study(run), result), maps).items():
+    for name, picture in drawings(StudyData(read_study(run), result), maps).items():
         _save(picture(), run, name)
 
 

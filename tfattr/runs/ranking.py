@@ -20,9 +20,9 @@ from tfattr.evaluation.sources import RANKING_NAME, SHOWN, SourceRanking
 from tfattr.measures import mean_rank
 from tfattr.probe import read_photo
 from tfattr.records import RunManifest
-from tfattr.runs.analysis import IMAGES_NAME, complete_cosines
 from tfattr.runs.controls import probe_of
 from tfattr.runs.representations import Representations
+from tfattr.runs.results import IMAGES_NAME, complete_cosines
 from tfattr.runs.study import find_sibling
 from tfattr.trunk.preprocessing import Preprocessing
 

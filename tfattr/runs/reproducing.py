@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tfattr.errors import SettingsError
-from tfattr.evaluation import Evaluation, Ranking
-from tfattr.runs.analysis import analyse, complete_cosines, compute_affinity
+from tfattr.errors import MissingDataError, SettingsError
+from tfattr.evaluation import Evaluation
+from tfattr.runs.analysis import analyse
 from tfattr.runs.attribution import attribute_zoo
-from tfattr.runs.claiming import measure_claims, save_claims
+from tfattr.runs.claiming import claim_lines
 from tfattr.runs.controls import randomised_zoo
-from tfattr.runs.cost import save_cost
 from tfattr.runs.engine import open_engine
-from tfattr.runs.evaluating import evaluate_run
-from tfattr.runs.lacking import PROBES, check_first_run
-from tfattr.runs.pictures import draw_maps, save_study_figures
+from tfattr.runs.pictures import draw_maps, study_figures
 from tfattr.runs.probes import probe_sets, survey_probe
-from tfattr.runs.ranking import map_rankings, rank_run
+from tfattr.runs.run import Run, open_run
 from tfattr.runs.settings import RunSettings
-from tfattr.runs.study import Study, StudyRun, open_study
-from tfattr.runs.trunk_cache import cached_trunks
+from tfattr.runs.study import TRUTHS, StudyFiles, StudyRun, read_study
+from tfattr.runs.summarising import summarise
+from tfattr.zoo import cache
+from tfattr.zoo.describe import status, together
 from tfattr.zoo.file import Zoo
+from tfattr.zoo.originals import ZOOS, entries
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from tfattr.trunk.trunk import Trunk
 
-TRUTHS = {"rooms": "rooms", "taskonomy": "taskonomy", "merged": "taskonomy"}
 GRIDS = (32, 16, 8)  # coarser than the maps, for the variants of the evaluation
+
+
+class Study(StudyFiles):
+    """Runs of one zoo, looked at: :func:`tfattr.open_study`."""
+
+    def open(self, run: StudyRun | None = None) -> Run:
+        """One of the runs, the main one if None."""
+        return open_run(self.folder(run or self.main))
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """The paper's figures: name to what draws it."""
+        return study_figures(self)
+
+    def claims(self) -> list[str]:
+        """The claims of the paper's supplementary material, measured: a line each."""
+        return claim_lines(self.path)
+
+
+def open_study(path: str | os.PathLike[str]) -> Study:
+    """A study's directory, or a run's, which is a study of one.
+
+    Raises:
+        RecordsError: neither.
+    """
+    found = read_study(path)
+    return Study(found.path, found.zoo, found.runs)
 
 
 def reproduce(
@@ -134,93 +162,6 @@ def reproduce(
     return study, evaluation
 
 
-def report(
-    path: str | os.PathLike[str],
-    truth: str | None = None,
-    out: str | os.PathLike[str] | None = None,
-    progress: bool = True,
-    tell: Callable[[str], object] = print,
-) -> Path:
-    """The HTML report of a run or a study, after what it shows was brought up to date; returns its path.
-
-    Args:
-        path: the directory of a run or a study.
-        truth: measured transfer, that of a built-in zoo if None; there is a report without one all the same.
-        out: the file; ``report.html`` in the directory if None.
-        progress: bars.
-        tell: says which step is under way.
-    """
-    from tfattr.report import build
-
-    study = open_study(path)
-    summarise(study, truth or TRUTHS.get(study.zoo), progress=progress, tell=tell)
-    return build(study.path, out)
-
-
-def summarise(
-    study: Study,
-    truth: str | None,
-    grids: Sequence[int] = (),
-    progress: bool = True,
-    tell: Callable[[str], object] = print,
-) -> Evaluation | None:
-    """Evaluation, claims, costs and figures of a study whose runs are there; see :func:`reproduce`."""
-    tell("recommended sources")
-    rank_run(study.folder(study.main))
-    evaluation = None
-    if truth is not None:
-        tell("evaluation: against measured transfer, with baselines and controls")
-        evaluation = evaluate_run(
-            study.folder(study.main), truth, further=_variants(study, grids), progress=progress
-        )
-        evaluation.save(study.path, f"{study.zoo} zoo against measured transfer")
-    tell("claims of the supplementary material")
-    save_claims(measure_claims(study, truth), study.path)
-    save_cost(study)
-    tell("figures")
-    for note in save_study_figures(study):
-        tell(f"not drawn: {note}")
-    return evaluation
-
-
-def truth_of(study: Study, truth: str | None = None) -> str:
-    """The measured transfer asked for, or that of the study's built-in zoo.
-
-    Raises:
-        SettingsError: none is given and none is known.
-    """
-    found = truth or TRUTHS.get(study.zoo)
-    if found is None:
-        raise SettingsError(
-            f"{study.path}: no measured transfer is known for the zoo {study.zoo}; give a CSV with target, source, "
-            "affinity as --truth."
-        )
-    return found
-
-
-def _variants(study: Study, grids: Sequence[int]) -> list[Ranking]:
-    """The main probe set's affinities with the other targets, and on coarser grids."""
-    found = []
-    first = complete_cosines(study.folder(study.main))
-    for run in study.runs:
-        if run.probe != study.main.probe:
-            continue
-        folder = study.folder(run)
-        if run.target.startswith("channels"):
-            continue  # of its spans, those of evaluate_run count
-        suffix = "" if run.target == study.main.target else f", {run.target}"
-        if suffix:
-            cosines = complete_cosines(folder).only(first.models)
-            found += map_rankings(cosines, "maps", suffix=suffix)
-        for grid in grids:
-            coarse = compute_affinity(folder, first.models, first.methods, (grid, grid), progress=False)
-            found += [
-                Ranking(f"{method}{suffix}, grid {grid}", "maps", np.asarray(matrix))
-                for method, matrix in coarse.affinity.items()
-            ]
-    return found
-
-
 def _exif(probe: str) -> str:
     """How the pictures of a probe set are read where nobody says: the paper's lists as its authors read them."""
     return probe_sets()[probe].exif if probe in probe_sets() else "upright"
@@ -234,3 +175,88 @@ def _label(probe: str, target: str) -> str:
 def _first_order(methods: Sequence[str]) -> tuple[str, ...]:
     """The methods that shuffled weights are judged by: those that one gradient gives, or the first."""
     return tuple(method for method in methods if method in ("saliency", "grad_input")) or tuple(methods[:1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Cached:
+    """A loader that saves the trunk in ``folder`` at its first loading; ``same_as``: the loader that it saves a call of."""
+
+    folder: Path
+    same_as: Callable[[ModelSpec], Trunk] | None
+
+    def __call__(self, spec: ModelSpec) -> Trunk:
+        """The trunk of the folder, made and saved there where there is none."""
+        from tfattr.trunk.trunk import Trunk
+
+        if (self.folder / "trunk.json").exists():
+            return Trunk.load(self.folder)
+        trunk = dataclasses.replace(spec, loader=self.same_as).load()
+        trunk.save(self.folder)
+        return trunk
+
+
+@contextmanager
+def cached_trunks(models: Iterable[ModelSpec], folder: str | os.PathLike[str]) -> Iterator[list[ModelSpec]]:
+    """The models with their trunks kept under ``folder`` until the end of the block.
+
+    What an earlier, interrupted block left there is of unknown age, so it is removed first.
+    """
+    folder = Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield [
+            dataclasses.replace(model, loader=Cached(folder / model.name, model.loader)) for model in models
+        ]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+#: Probe sets that go with a built-in zoo, the main one first.
+PROBES = {
+    "rooms": ("rooms", "street", "still_life"),
+    "taskonomy": ("taskonomy", "indoor", "coco"),
+    "collected": ("taskonomy", "indoor", "coco"),
+    "merged": ("taskonomy",),
+}
+
+
+def check_first_run(
+    zoo: Zoo, probes: Sequence[str], roots: Mapping[str, str], out: str | os.PathLike[str]
+) -> None:
+    """Says all at once what a zoo of originals and the paper's probe sets lack, and the commands that bring it.
+
+    Where some of the weights are there, the run itself names the models that it cannot load.
+
+    Raises:
+        MissingDataError: no model of the zoo is on disk, or the photographs of a list have no folder.
+    """
+    if zoo.name not in ZOOS:
+        return
+    asked = {model.name for model in zoo}
+    models = [entry for entry in entries(zoo.name) if entry.name in asked]
+    absent = [entry for entry in models if status(entry) in ("not fetched", "by hand")]
+    lists = {name: known for name, known in probe_sets().items() if known.source}
+    homeless = [probe for probe in probes if probe in lists and probe not in roots]
+    if len(absent) < len(models) and not homeless:
+        return
+    lines = [f"reproduce {zoo.name} needs what is not on this machine yet:", ""]
+    if absent:
+        by_hand = [entry.name for entry in absent if not entry.downloads]
+        lines += [
+            f"  weights      {len(absent)} of {len(models)} models, {together(absent)}, to {cache.home() / 'models'}",
+            *(f"               {name} has no public address: `tfattr models {name}`" for name in by_hand),
+        ]
+    for probe in homeless:
+        known = lists[probe]
+        lines.append(f"  photographs  {probe}: {known.pictures:,} pictures, no folder given ({known.source})")
+    given = " ".join(f"--probe-root {probe}={roots.get(probe, 'DIR')}" for probe in probes if probe in lists)
+    usual = tuple(probes) == PROBES.get(zoo.name)
+    chosen = "" if usual else " ".join(f"--probe {probe}" for probe in probes) + " "
+    lines += [
+        "",
+        "In three commands (what is there is not fetched or computed again):",
+        f"  tfattr fetch {zoo.name}         # with --dry-run: every address, size and target",
+        f"  tfattr models {zoo.name}        # what is on disk",
+        f"  tfattr reproduce {zoo.name} {chosen}{given} --out {out}",
+    ]
+    raise MissingDataError("\n".join(lines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import logging
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -18,12 +17,14 @@ from tfattr.errors import SettingsError, TfattrError
 from tfattr.io import aligned
 from tfattr.records import RunManifest, map_directory, read_maps
 from tfattr.runs.add_model import add_model
-from tfattr.runs.analysis import AFFINITY_NAME, analyse, tree_of
-from tfattr.runs.attribution import LocalRunner, attribute_zoo
+from tfattr.runs.analysis import analyse
+from tfattr.runs.attribution import compute_maps
+from tfattr.runs.controls import probe_of
+from tfattr.runs.directory import lacking_lines
 from tfattr.runs.engine import open_engine
-from tfattr.runs.failures import lines
-from tfattr.runs.probes import survey_probe
+from tfattr.runs.pictures import PREVIEWS_NAME, preview
 from tfattr.runs.ranking import DRAWS, rank_run
+from tfattr.runs.results import AFFINITY_NAME, tree_of
 from tfattr.runs.settings import RunSettings, with_settings
 from tfattr.zoo.file import find_model
 from tfattr.zoo.spec import ModelSpec
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
     from tfattr.evaluation import Evaluation
     from tfattr.trunk.trunk import Trunk
 
-_log = logging.getLogger("tfattr")
 _DEFAULT = "grad_input"  # the paper's main method
-_NAMED = 10  # unreadable images that are named; run.json holds them all
 _SHOWN = 12  # models of the small matrix in a notebook
 
 
@@ -87,7 +86,7 @@ class Run:
     def lacking(self) -> list[str]:
         """What the run went on without, a line each: models that cannot be loaded, methods that failed for one."""
         methods = self._asked or {what for one in self.manifest.lacking.values() for what in one}
-        return lines(self.manifest, self.models, methods)
+        return lacking_lines(self.manifest, self.models, methods)
 
     def entry(self, method: str | None = None, measure: str | None = None) -> str:
         """The name among :attr:`methods` of a method, and of the measure if there are several.
@@ -198,31 +197,19 @@ class Run:
             ProbeError: the photographs are not where they were.
         """
         from tfattr.figures import maps_figure
-        from tfattr.probe import read_photo
-        from tfattr.runs.controls import probe_of
-        from tfattr.trunk.preprocessing import Preprocessing
 
-        wanted = (
-            list(range(images))
-            if isinstance(images, int)
-            else list(np.atleast_1d(np.asarray(images, object)))
-        )
+        wanted = range(images) if isinstance(images, int) else np.atleast_1d(np.asarray(images, object))
         numbers = [self._image(image) for image in wanted]
-        methods = list(
-            dict.fromkeys(split_entry(self.entry(method))[0] for method in methods or self.methods)
-        )
-        frame = Preprocessing((192, 192), range="[0,255]")
-        paths = [probe_of(self.path).images[number].path for number in numbers]
-        photos = frame([read_photo(path) for path in paths]).round().astype(np.uint8)
+        folders = dict.fromkeys(split_entry(self.entry(method))[0] for method in methods or self.methods)
         maps = {
             model: {
-                method: np.stack([self._map(model, method, number) for number in numbers])
-                for method in methods
+                folder: np.stack([self._map(model, folder, number) for number in numbers])
+                for folder in folders
             }
             for model in self._chosen(models)
         }
         captions = [Path(self.images[number]).stem for number in numbers]
-        return maps_figure(list(photos), maps, captions=captions, models_as=models_as)
+        return maps_figure(self._photos(numbers), maps, captions=captions, models_as=models_as)
 
     def add(self, model: str | os.PathLike[str] | ModelSpec, progress: bool = True, **changes: Any) -> Run:
         """A model joins: its maps are computed under the run's own settings, the others' are only read.
@@ -263,15 +250,14 @@ class Run:
             SettingsError: no measured transfer is known for this zoo.
         """
         from tfattr.runs.evaluating import evaluate_run
-        from tfattr.runs.reproducing import truth_of
-        from tfattr.runs.study import open_study
+        from tfattr.runs.study import read_study, truth_of
 
-        found = truth_of(open_study(self.path), truth)
+        found = truth_of(read_study(self.path), truth)
         return evaluate_run(self.path, found, baselines, draws, progress=progress, k=k)
 
     def report(self, out: str | os.PathLike[str] | None = None, truth: str | None = None) -> Path:
         """Write the HTML report, after what it shows was brought up to date; returns its path (``report.html`` if None)."""
-        from tfattr.runs.reproducing import report
+        from tfattr.runs.summarising import report
 
         return report(self.path, truth, out, progress=False, tell=lambda _: None)
 
@@ -361,6 +347,14 @@ class Run:
             f"{self.path}: no probe image {image!r}; expected 0 to {len(ids) - 1}, or an id of run.json."
         )
 
+    def _photos(self, numbers: Sequence[int]) -> list[np.ndarray]:
+        """Probe images as small pictures: those that the run kept, or from the photographs."""
+        with np.load(self.path / PREVIEWS_NAME, allow_pickle=False) as kept:
+            if max(numbers) < len(kept["photos"]):
+                return [kept["photos"][number] for number in numbers]
+        images = probe_of(self.path).images
+        return preview([images[number] for number in numbers])
+
     def _map(self, model: str, method: str, number: int) -> np.ndarray:
         for record in read_maps(map_directory(self.path, model, method)):
             if record.index == number:
@@ -402,42 +396,6 @@ def run(
 
 
 run.__signature__ = with_settings(run)  # type: ignore[attr-defined]  # as help() and notebooks show it
-
-
-def compute_maps(
-    zoo: str | os.PathLike[str] | Iterable[ModelSpec | Trunk],
-    probe: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    settings: RunSettings,
-    probe_root: str | os.PathLike[str] | None = None,
-    runner: Any = LocalRunner,
-    progress: bool = True,
-) -> tuple[RunSettings, RunManifest]:
-    """The first step of :func:`run` alone.
-
-    Returns:
-        the settings with the names of the models and methods, as the directory has them; the manifest.
-    """
-    models = settings.models_of(zoo)
-    settings = settings.continued(out)
-    settings = settings.changed(methods=settings.attribution.methods)
-    survey = survey_probe(probe, probe_root, settings.limit, settings.strict, settings.exif or "upright")
-    for skipped in survey.skipped[:_NAMED]:
-        _log.warning("skipped %s: %s", skipped.id, skipped.reason)
-    if len(survey.skipped) > _NAMED:
-        _log.warning(
-            "skipped %d of %d images in all; run.json names each.",
-            len(survey.skipped),
-            len(survey.skipped) + len(survey.images),
-        )
-    source = {
-        "zoo": zoo if isinstance(zoo, str) else models.name,
-        "probe": os.fspath(probe),
-        "probe_root": None if probe_root is None else os.fspath(probe_root),
-        "limit": settings.limit,
-    }
-    manifest = attribute_zoo(models, survey, out, settings, source=source, runner=runner, progress=progress)
-    return settings.changed(models=[model.name for model in models]), manifest
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:

@@ -24,7 +24,7 @@ from tfattr.records import (
 )
 from tfattr.records.stored import MOST_VALUES
 from tfattr.runs.batching import BatchSize, batch_size
-from tfattr.runs.failures import is_of_the_model
+from tfattr.runs.directory import is_of_the_model
 from tfattr.runs.feed import Feed, as_tensor
 from tfattr.runs.plan import Plan, Work
 from tfattr.runs.writing import Behind

@@ -1,6 +1,7 @@
 """Finished shards are read back once: whole, this run's own, and which of their numbers are abnormal.
 
-What was found is kept in ``numbers.json``, so that a rerun reads only what has changed since.
+What was found is kept in ``numbers.json``, so that a rerun reads only what has changed since. On request damaged and
+foreign shards are removed, so that they are computed again.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,65 @@ from tqdm import tqdm
 from tfattr.errors import RecordsError
 from tfattr.io import read_json, write_json
 from tfattr.probe import ProbeImage, read_photo
-from tfattr.records import REPRESENTATION, MapRecord, RunManifest, read_shard
-from tfattr.runs.failures import MODEL, is_lacking
+from tfattr.records import (
+    MANIFEST_NAME,
+    REPRESENTATION,
+    MapRecord,
+    RunManifest,
+    damaged_shards,
+    read_shard,
+    representation_directory,
+)
+from tfattr.runs.directory import MODEL, is_lacking
 from tfattr.runs.plan import Plan
-from tfattr.runs.repair import map_dirs_with_keys
 from tfattr.zoo.spec import ModelSpec
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
+
+
+def map_dirs_with_keys(plan: Plan, manifest: RunManifest, model: str) -> Iterator[tuple[str, Path, str]]:
+    """Each folder of a model's shards: the method (or REPRESENTATION), the folder, the key of its records."""
+    for method, map_dir in plan.map_dirs(model).items():
+        yield method, map_dir, manifest.record_key(model, method)
+    yield REPRESENTATION, representation_directory(plan.out, model), manifest.record_key(model)
+
+
+def find_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool = False) -> dict[Path, str]:
+    """Every shard of a model that cannot be trusted: its path and what is wrong with it.
+
+    Raises:
+        RecordsError: a folder holds shards of another layout.
+    """
+    map_dirs = [one for one in map_dirs_with_keys(plan, manifest, model) if one[1].is_dir()]
+    wrong = {}
+    bar = tqdm(map_dirs, unit="folder", desc=f"checking {model}", disable=not progress, leave=False)
+    for _, map_dir, key in bar:
+        for shard, reason in damaged_shards(map_dir, plan.layout, plan.ids, key).items():
+            wrong[map_dir / plan.layout.name(shard)] = reason
+    return wrong
+
+
+def remove_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool = False) -> dict[Path, str]:
+    """Removes what :func:`find_damaged` finds, with a warning that names each, so that it is computed again."""
+    wrong = find_damaged(plan, manifest, model, progress)
+    for path, reason in wrong.items():
+        logging.getLogger("tfattr").warning("computing again: %s", reason)
+        path.unlink()
+    return wrong
+
+
+def set_aside_unreadable_manifest(out: Path) -> None:
+    """Renames a ``run.json`` that cannot be read; the shards' own record keys say which of them belong to the run."""
+    path = out / MANIFEST_NAME
+    if path.exists():
+        try:
+            RunManifest.load(out)
+        except RecordsError as error:
+            aside = path.with_name(f"{MANIFEST_NAME}.unreadable")
+            path.replace(aside)
+            logging.getLogger("tfattr").warning("%s; kept as %s and written anew", error, aside.name)
+
 
 NUMBERS_NAME = "numbers.json"
 KINDS = ("not finite", "zero", "denormal")

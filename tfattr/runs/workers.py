@@ -23,10 +23,9 @@ from tfattr.errors import TfattrError, WorkersError
 from tfattr.io import read_json, remove_unfinished, write_json
 from tfattr.precision import describe_device, grow_memory
 from tfattr.records import REPRESENTATION, representation_directory
-from tfattr.runs.failures import record, record_facts, sentence
+from tfattr.runs.directory import Stopwatch, add_timing, record_facts, record_lacking, sentence
 from tfattr.runs.plan import Plan, Work
 from tfattr.runs.shard import compute_shards
-from tfattr.runs.timing import Stopwatch, add_model
 
 if TYPE_CHECKING:
     from tfattr.runs.feed import Feed
@@ -116,8 +115,8 @@ def told_by_workers(out: str | os.PathLike[str], model: str) -> dict[str, dict[s
 def record_outcome(plan: Plan, model: str) -> None:
     """Keeps in the run's directory how the tasks of a model went and what they took, and says what failed."""
     told = told_by_workers(plan.out, model)
-    add_model(plan.out, model, **told["took"])
-    record(plan.out, model, (*plan.methods, REPRESENTATION), told["lacking"])
+    add_timing(plan.out, model, **told["took"])
+    record_lacking(plan.out, model, (*plan.methods, REPRESENTATION), told["lacking"])
     if told["facts"]:
         record_facts(plan.out, told["device"], model, told["facts"])
     for what, why in told["lacking"].items():
