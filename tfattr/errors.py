@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 400  # characters of a message that is not ours
+
 
 class TfattrError(Exception):
     """Bad input, explained: which file, what was found, what was expected, what to do.
@@ -57,3 +59,14 @@ class MissingDataError(TfattrError):
 
 class WorkersError(TfattrError):
     """Processes that computed a run were lost, or their engine refuses."""
+
+
+def sentence(error: BaseException, flags: str = "--strict --debug") -> str:
+    """What a user is told of an error: its own words if it is one of ours, else its name and the ``flags`` that show more."""
+    if isinstance(error, TfattrError):
+        return str(error)
+    text = " ".join(str(error).split())[:_LONGEST]
+    return (
+        f"{type(error).__name__}{f' ({text})' if text else ''}: this was not foreseen; the same command with {flags} "
+        "shows where it happens."
+    )

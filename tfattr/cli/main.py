@@ -18,9 +18,7 @@ from tfattr import __version__
 from tfattr.cli import inspecting, options, originals, results, running
 from tfattr.cli.quiet import quiet_import
 from tfattr.cli.stopping import Stopped, stoppable
-from tfattr.errors import IncompleteError, SettingsError, TfattrError
-
-_LONGEST = 400  # characters of a message that is not ours
+from tfattr.errors import IncompleteError, SettingsError, TfattrError, sentence
 
 
 @click.group(
@@ -56,9 +54,9 @@ def main(arguments: list[str] | None = None) -> None:
             )
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
         warnings.showwarning = _show_warning
-        sentence, status = _outcome(arguments, debug)
-        if sentence:
-            click.echo(sentence, err=True)
+        said, status = _outcome(arguments, debug)
+        if said:
+            click.echo(said, err=True)
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)  # no traceback of the interpreter's own end
     if not debug:
         atexit.register(
@@ -111,12 +109,7 @@ def _told(error: Exception) -> tuple[str, int]:
         return f"tfattr: {error}", 3 if isinstance(error, IncompleteError) else 1
     if isinstance(error, OSError):
         return f"tfattr: {error.filename or 'a file'}: {error.strerror or error}.", 1
-    text = " ".join(str(error).split())[:_LONGEST]
-    return (
-        f"tfattr: {type(error).__name__}{f' ({text})' if text else ''}: this was not foreseen; the same command with "
-        "--debug shows where it happens.",
-        70,
-    )
+    return f"tfattr: {sentence(error, '--debug')}", 70
 
 
 class _OnStderr(logging.Handler):

@@ -103,16 +103,6 @@ class RunManifest:
                 source[name] = {**older, **value}
         return dataclasses.replace(self, models={**self.models, **other.models}, source=source)
 
-    def lacking_only(self, lacking: Mapping[str, Mapping[str, str]]) -> RunManifest:
-        """This manifest with another ``lacking``."""
-        return dataclasses.replace(self, lacking=plain(lacking))
-
-    def computed(self, device: Mapping[str, Any], model: str, facts: Mapping[str, Any]) -> RunManifest:
-        """This manifest with what computed it: the device, and facts of one model added to those known."""
-        models = dict(self.computing.get("models", {}))
-        models[model] = {**models.get(model, {}), **plain(facts)}
-        return dataclasses.replace(self, computing={"device": plain(device), "models": models})
-
     @property
     def names(self) -> list[str]:
         """All models that the run was asked for: those that it has, then those that could not be loaded."""

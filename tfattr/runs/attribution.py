@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from tqdm import tqdm
 
 from tfattr.compat.building import building
-from tfattr.errors import SettingsError
+from tfattr.errors import SettingsError, sentence
 from tfattr.io import remove_unfinished
 from tfattr.precision import describe_device
 from tfattr.probe import ProbeSurvey
@@ -37,7 +37,6 @@ from tfattr.runs.directory import (
     locked,
     record_facts,
     record_lacking,
-    sentence,
 )
 from tfattr.runs.feed import Feed
 from tfattr.runs.pictures import PREVIEWS_NAME, save_previews
@@ -365,7 +364,8 @@ def _opened(out: Path, wanted: RunManifest, repair: bool = False) -> RunManifest
         wanted.save(out)
         return wanted
     found = RunManifest.load(out)
-    check_compatible(found, wanted, where=out / MANIFEST_NAME)
+    for note in check_compatible(found, wanted, where=out / MANIFEST_NAME):
+        logging.getLogger("tfattr").info("%s: %s", out / MANIFEST_NAME, note)
     together = found.with_models_of(wanted)
     if together != found:
         together.save(out)

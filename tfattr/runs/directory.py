@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tfattr import __version__
-from tfattr.errors import IncompleteError, ProbeError, RecordsError, SettingsError, TfattrError
+from tfattr.errors import IncompleteError, ProbeError, RecordsError, SettingsError
 from tfattr.io import plain, read_json, write_json
 from tfattr.records import REPRESENTATION, RunManifest
 from tfattr.zoo.spec import ModelSpec
@@ -129,7 +129,6 @@ def set_affinity(run: str | os.PathLike[str], **amounts: float) -> None:
 
 
 MODEL = "model"  # in the place of a method: the model itself cannot be loaded
-_LONGEST = 400  # characters of a message that is not ours
 
 
 def is_of_the_model(error: BaseException) -> bool:
@@ -142,17 +141,6 @@ def is_of_the_model(error: BaseException) -> bool:
     return not isinstance(error, (ProbeError, RecordsError))
 
 
-def sentence(error: BaseException) -> str:
-    """The reason as ``run.json`` and the screen have it."""
-    if isinstance(error, TfattrError):
-        return str(error)
-    text = " ".join(str(error).split())[:_LONGEST]
-    return (
-        f"{type(error).__name__}{f' ({text})' if text else ''}: this was not foreseen; the same command with --strict "
-        "--debug shows where it happens."
-    )
-
-
 def record_lacking(
     run: str | os.PathLike[str], model: str, tried: Iterable[str], found: Mapping[str, str]
 ) -> RunManifest:
@@ -161,7 +149,7 @@ def record_lacking(
     lacking = {what: why for what, why in manifest.lacking.get(model, {}).items() if what not in set(tried)}
     lacking.update(found)
     together = {**manifest.lacking, model: lacking}
-    changed = manifest.lacking_only({name: one for name, one in together.items() if one})
+    changed = dataclasses.replace(manifest, lacking={name: one for name, one in together.items() if one})
     if changed != manifest:
         changed.save(run)
     return changed
@@ -172,7 +160,9 @@ def record_facts(
 ) -> None:
     """Keep what computed a model's maps, and how."""
     manifest = RunManifest.load(run)
-    changed = manifest.computed(device, model, facts)
+    models = dict(manifest.computing.get("models", {}))
+    models[model] = {**models.get(model, {}), **plain(facts)}
+    changed = dataclasses.replace(manifest, computing={"device": plain(device), "models": models})
     if changed != manifest:
         changed.save(run)
 

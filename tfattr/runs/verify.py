@@ -43,28 +43,18 @@ def map_dirs_with_keys(plan: Plan, manifest: RunManifest, model: str) -> Iterato
     yield REPRESENTATION, representation_directory(plan.out, model), manifest.record_key(model)
 
 
-def find_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool = False) -> dict[Path, str]:
-    """Every shard of a model that cannot be trusted: its path and what is wrong with it.
+def remove_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool = False) -> None:
+    """Removes every shard of a model that cannot be trusted, with a warning each, so that it is computed again.
 
     Raises:
         RecordsError: a folder holds shards of another layout.
     """
     map_dirs = [one for one in map_dirs_with_keys(plan, manifest, model) if one[1].is_dir()]
-    wrong = {}
     bar = tqdm(map_dirs, unit="folder", desc=f"checking {model}", disable=not progress, leave=False)
     for _, map_dir, key in bar:
         for shard, reason in damaged_shards(map_dir, plan.layout, plan.ids, key).items():
-            wrong[map_dir / plan.layout.name(shard)] = reason
-    return wrong
-
-
-def remove_damaged(plan: Plan, manifest: RunManifest, model: str, progress: bool = False) -> dict[Path, str]:
-    """Removes what :func:`find_damaged` finds, with a warning that names each, so that it is computed again."""
-    wrong = find_damaged(plan, manifest, model, progress)
-    for path, reason in wrong.items():
-        logging.getLogger("tfattr").warning("computing again: %s", reason)
-        path.unlink()
-    return wrong
+            logging.getLogger("tfattr").warning("computing again: %s", reason)
+            (map_dir / plan.layout.name(shard)).unlink()
 
 
 def set_aside_unreadable_manifest(out: Path) -> None:

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from tfattr.errors import TfattrError, WorkersError
+from tfattr.errors import TfattrError, WorkersError, sentence
 from tfattr.io import read_json, remove_unfinished, write_json
 from tfattr.precision import describe_device, grow_memory
 from tfattr.records import REPRESENTATION, representation_directory
-from tfattr.runs.directory import Stopwatch, add_timing, record_facts, record_lacking, sentence
+from tfattr.runs.directory import Stopwatch, add_timing, record_facts, record_lacking
 from tfattr.runs.plan import Plan, Work
 from tfattr.runs.shard import compute_shards
 
