@@ -55,8 +55,7 @@ def lower(light: g.GraphDef, weights: Mapping[str, np.ndarray]) -> g.GraphDef:
 
 
 def _zeros(name: str, shape: Sequence[int]) -> g.NodeDef:
-    node = g.NodeDef(name=name, op="Const")
-    node.attr["dtype"].type = tf.float32.as_datatype_enum
+    node = g.make_node(name, "Const", dtype=tf.float32)
     tensor = node.attr["value"].tensor
     tensor.dtype = tf.float32.as_datatype_enum
     tensor.tensor_shape.CopyFrom(tf.TensorShape(shape).as_proto())
@@ -112,10 +111,7 @@ def architecture(
         copy = bare.node.add()
         copy.CopyFrom(node)
         copy.name = names[node.name]
-        del copy.input[:]
-        for ref in node.input:
-            source, port = g.split(ref)
-            copy.input.append(g.join(names[source], port))
+        copy.input[:] = [g.join(names[source], port) for source, port in map(g.split, node.input)]
     fed = tuple((names[name], tuple(weights[name].shape)) for name in taken)
     said = (bare.SerializeToString(deterministic=True), names[input], names[output], tuple(shape), fed)
     key = hashlib.sha256(repr(said).encode()).hexdigest()

@@ -321,11 +321,8 @@ def _declared_batch(node: g.NodeDef, port: int) -> int:
 
 def _own_node(graph_def: g.GraphDef, name: str, port: int) -> tuple[g.GraphDef, str]:
     """An Identity that gives the output, a later port of some node, a name of its own."""
-    result = g.GraphDef()
-    result.CopyFrom(graph_def)
-    own = f"{name}/port_{port}"
-    node = result.node.add(name=own, op="Identity", input=[g.join(name, port)])
-    node.attr["T"].type = tf.float32.as_datatype_enum
+    result, own = g.copied(graph_def), f"{name}/port_{port}"
+    result.node.append(g.make_node(own, "Identity", [g.join(name, port)], T=tf.float32))
     return result, own
 
 

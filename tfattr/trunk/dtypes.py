@@ -101,9 +101,7 @@ def as_float32(graph_def: g.GraphDef, input: str, given: int, where: str) -> g.G
         inputs, outputs = tensor_types(node)
         came = [number for number, ref in enumerate(refs) if ref in floating]
         if node.name == as_given(input) and given != _FLOAT:  # see set_input
-            copy.op = "Identity"
-            copy.attr.clear()
-            copy.attr["T"].type = _FLOAT
+            _become_identity(copy)
             floating.add(node.name)
             continue
         if node.op == "Cast":
@@ -113,9 +111,7 @@ def as_float32(graph_def: g.GraphDef, input: str, given: int, where: str) -> g.G
                 found.add(_WIDE[target])
             becomes = _FLOAT if target in _WIDE else target
             if source == becomes == _FLOAT:
-                copy.op = "Identity"
-                copy.attr.clear()
-                copy.attr["T"].type = _FLOAT
+                _become_identity(copy)
             else:
                 copy.attr["SrcT"].type, copy.attr["DstT"].type = source, becomes
             if becomes != target:
@@ -145,11 +141,9 @@ def as_float32(graph_def: g.GraphDef, input: str, given: int, where: str) -> g.G
                 and refs[number] not in floating
                 and kind in (*_WIDE, *_INTEGERS)
             ):
-                cast = result.node.add(
-                    name=f"{node.name}/input_{number}_as_float32", op="Cast", input=[refs[number]]
-                )
-                cast.attr["SrcT"].type, cast.attr["DstT"].type = kind, _FLOAT
-                copy.input[number] = cast.name
+                name = f"{node.name}/input_{number}_as_float32"
+                result.node.append(g.make_node(name, "Cast", [refs[number]], SrcT=kind, DstT=_FLOAT))
+                copy.input[number] = name
         floating.update(
             g.join(node.name, port)
             for port, (kind, attribute) in enumerate(outputs)
@@ -182,10 +176,14 @@ def _without_halves(graph_def: g.GraphDef) -> tuple[g.GraphDef, set[str]]:
             for number, kind in enumerate(value.list.type):
                 value.list.type[number] = _FLOAT if kind in _HALVES else kind
         if node.op == "Cast" and copy.attr["SrcT"].type == copy.attr["DstT"].type:
-            copy.op = "Identity"
-            copy.attr.clear()
-            copy.attr["T"].type = _FLOAT
+            _become_identity(copy)
     return (g.replaced(graph_def, new) if new else graph_def), found
+
+
+def _become_identity(node: g.NodeDef) -> None:
+    node.op = "Identity"
+    node.attr.clear()
+    node.attr["T"].type = _FLOAT
 
 
 def _widen(attribute: object) -> None:
@@ -193,9 +191,9 @@ def _widen(attribute: object) -> None:
     if which == "type" and attribute.type in (*_WIDE, *_INTEGERS):
         attribute.type = _FLOAT
     elif which == "list":
-        kinds = [_FLOAT if kind in _WIDE or kind in _INTEGERS else kind for kind in attribute.list.type]
-        del attribute.list.type[:]
-        attribute.list.type.extend(kinds)
+        attribute.list.type[:] = [
+            _FLOAT if kind in _WIDE or kind in _INTEGERS else kind for kind in attribute.list.type
+        ]
 
 
 def image_behind(graph_def: g.GraphDef, input: str, output: str, channels: int, where: str) -> str:
@@ -211,7 +209,7 @@ def image_behind(graph_def: g.GraphDef, input: str, output: str, channels: int, 
     tensors = imported_tensors(graph_def)
     candidates = [
         name
-        for name in (f"{node.name}:{port}" for node in order if node.name in behind for port in range(1))
+        for name in (f"{node.name}:0" for node in order if node.name in behind)
         if name in tensors
         and tensors[name].dtype in (tf.float32, tf.float16, tf.bfloat16, tf.float64, tf.uint8)
         and tensors[name].shape.rank in (4, None)
@@ -230,19 +228,14 @@ def image_behind(graph_def: g.GraphDef, input: str, output: str, channels: int, 
 
 def acyclic(graph_def: g.GraphDef) -> g.GraphDef:
     """The graph without what closes a loop: decoding many files is one."""
-    result = g.GraphDef(versions=graph_def.versions, library=graph_def.library)
-    for node in graph_def.node:
-        copy = result.node.add()
-        copy.CopyFrom(node)
+    result = g.copied(graph_def)
+    for node in result.node:
         if node.op in ("Merge", "RefMerge"):
-            kept = [ref for ref in node.input if "NextIteration" not in ref]
-            del copy.input[:]
-            copy.input.extend(kept)
+            node.input[:] = [ref for ref in node.input if "NextIteration" not in ref]
     return result
 
 
 def imported_tensors(graph_def: g.GraphDef) -> dict[str, tf.Tensor]:
     """The tensors of an imported graph by name, with what TensorFlow infers of their types and shapes."""
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(graph_def, name="")
-    return {tensor.name: tensor for operation in graph.get_operations() for tensor in operation.outputs}
+    operations = g.imported(graph_def).get_operations()
+    return {tensor.name: tensor for operation in operations for tensor in operation.outputs}

@@ -79,21 +79,20 @@ def fold_affine(graph_def: g.GraphDef, output: str) -> g.GraphDef:
                 _emit_affine(part, last.name, source, scale, shift)
                 new[last.name] = list(part.node)
             continue
-        weights = nodes[g.split(kernel.input[_weight_port(kernel)])[0]]
+        weights = nodes[g.split(kernel.input[1])[0]]
         scaled = _scaled(kernel, g.value(weights), scale)
         if scaled is None:
             continue
         constant = g.constant(f"{kernel.name}/scaled_kernel", scaled)
         copy = g.NodeDef()
         copy.CopyFrom(kernel)
-        copy.input[_weight_port(kernel)] = constant.name
+        copy.input[1] = constant.name
         channels = _output_channels(kernel, scaled)
         bias = g.constant(
             f"{last.name}/folded_bias", np.broadcast_to(np.ravel(shift), (channels,)).astype(np.float32)
         )
-        add = g.NodeDef(name=last.name, op="BiasAdd", input=[relocation or kernel.name, bias.name])
-        add.attr["T"].type = tf.float32.as_datatype_enum
-        add.attr["data_format"].s = b"NHWC"
+        operands = [relocation or kernel.name, bias.name]
+        add = g.make_node(last.name, "BiasAdd", operands, T=tf.float32, data_format=b"NHWC")
         new[kernel.name] = [constant, copy]
         new[last.name] = [bias, add]
     if not new:
@@ -107,13 +106,9 @@ def fold_affine(graph_def: g.GraphDef, output: str) -> g.GraphDef:
 def _emit_affine(into: g.GraphDef, name: str, source: str, scale: np.ndarray, shift: np.ndarray) -> None:
     for suffix, op, operand in (("scale", "Mul", scale), ("shift", "AddV2", shift)):
         into.node.append(g.constant(f"{name}/{suffix}", np.atleast_1d(operand).astype(np.float32)))
-        last = op == "AddV2"
-        step = into.node.add(
-            name=name if last else f"{name}/scaled",
-            op=op,
-            input=[f"{name}/scaled" if last else source, f"{name}/{suffix}"],
-        )
-        step.attr["T"].type = tf.float32.as_datatype_enum
+        made = name if op == "AddV2" else f"{name}/scaled"
+        into.node.append(g.make_node(made, op, [source, f"{name}/{suffix}"], T=tf.float32))
+        source = made
 
 
 def _affine(node: g.NodeDef, nodes: dict[str, g.NodeDef]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -155,23 +150,18 @@ def _kernel_before(
 ) -> tuple[str | None, g.NodeDef | None]:
     """The kernel operation whose only reader is the chain, and the relocation between them if there is one."""
     name, relocation = source, None
-    if name == output or len(users.get(name, ())) != 1:
-        return None, None
-    node = nodes[name]
-    if node.op in _RELOCATIONS:
-        relocation, name = name, g.join(*g.split(node.input[0]))
-        if name == output or len(users.get(name, ())) != 1:
-            return None, None
+    while name != output and len(users.get(name, ())) == 1:
         node = nodes[name]
+        if node.op not in _RELOCATIONS or relocation:
+            break
+        relocation, name = name, g.join(*g.split(node.input[0]))
+    else:
+        return None, None
     if node.op not in _KERNELS or not g.is_nhwc(node):
         return None, None
-    if nodes[g.split(node.input[_weight_port(node)])[0]].op != "Const":
+    if nodes[g.split(node.input[1])[0]].op != "Const":
         return None, None
     return relocation, node
-
-
-def _weight_port(node: g.NodeDef) -> int:
-    return 1
 
 
 def _output_channels(node: g.NodeDef, weights: np.ndarray) -> int:

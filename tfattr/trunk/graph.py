@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import re
 import threading
 from collections import OrderedDict
@@ -76,12 +77,9 @@ def prune(graph_def: GraphDef, outputs: Iterable[str], stop: Iterable[str] = ())
         if name not in stop:
             stack.extend(split(ref)[0] for ref in nodes[name].input if not ref.startswith("^"))
     kept = GraphDef(versions=graph_def.versions, library=graph_def.library)
-    for node in graph_def.node:
-        if node.name in wanted:
-            copy = kept.node.add()
-            copy.CopyFrom(node)
-            del copy.input[:]
-            copy.input.extend(ref for ref in node.input if not ref.startswith("^"))
+    kept.node.extend(node for node in graph_def.node if node.name in wanted)
+    for node in kept.node:
+        node.input[:] = [ref for ref in node.input if not ref.startswith("^")]
     return kept
 
 
@@ -144,10 +142,24 @@ def is_nhwc(node: NodeDef) -> bool:
     return "data_format" not in node.attr or node.attr["data_format"].s in (b"", b"NHWC")
 
 
+def make_node(
+    name: str, op: str, inputs: Iterable[str] = (), **attributes: tf.DType | tf.TensorShape | bytes
+) -> NodeDef:
+    """A node; its attributes are types, shapes or bytes."""
+    node = NodeDef(name=name, op=op, input=inputs)
+    for key, value in attributes.items():
+        if isinstance(value, tf.TensorShape):
+            node.attr[key].shape.CopyFrom(value.as_proto())
+        elif isinstance(value, bytes):
+            node.attr[key].s = value
+        else:
+            node.attr[key].type = tf.as_dtype(value).as_datatype_enum
+    return node
+
+
 def constant(name: str, value: np.ndarray) -> NodeDef:
     """A Const node."""
-    node = NodeDef(name=name, op="Const")
-    node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+    node = make_node(name, "Const", dtype=value.dtype)
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
     return node
 
@@ -155,6 +167,30 @@ def constant(name: str, value: np.ndarray) -> NodeDef:
 def value(node: NodeDef) -> np.ndarray:
     """What a Const node holds."""
     return tf.make_ndarray(node.attr["value"].tensor)
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """``name``, or with the first number that is not in ``taken``; it is from then on."""
+    free, number = name, 0
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(free)
+    return free
+
+
+def copied(graph_def: GraphDef) -> GraphDef:
+    """A copy."""
+    result = GraphDef()
+    result.CopyFrom(graph_def)
+    return result
+
+
+def imported(graph_def: GraphDef) -> tf.Graph:
+    """A new TensorFlow graph of it."""
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+    return graph
 
 
 def replaced(graph_def: GraphDef, new: Mapping[str, NodeDef]) -> GraphDef:
@@ -176,12 +212,9 @@ def redirected(graph_def: GraphDef, new: Mapping[str, str]) -> GraphDef:
                 raise GraphError(f"the graph loops through {first!r}; a trunk is a graph without loops.")
         return ref
 
-    result = GraphDef(versions=graph_def.versions, library=graph_def.library)
-    for node in graph_def.node:
-        copy = result.node.add()
-        copy.CopyFrom(node)
-        del copy.input[:]
-        copy.input.extend(final(join(*split(ref))) for ref in node.input)
+    result = copied(graph_def)
+    for node in result.node:
+        node.input[:] = [final(join(*split(ref))) for ref in node.input]
     return result
 
 
@@ -201,9 +234,7 @@ def check_sizes(graph_def: GraphDef, where: str) -> None:
             continue
         tensor = node.attr["value"].tensor
         sides = [dimension.size for dimension in tensor.tensor_shape.dim]
-        count = 1
-        for side in sides:
-            count *= side
+        count = math.prod(sides)
         try:
             dtype = tf.as_dtype(tensor.dtype)
         except TypeError:
@@ -222,24 +253,25 @@ def check_sizes(graph_def: GraphDef, where: str) -> None:
             )
 
 
-def check_shapes(graph: tf.Graph) -> None:
-    """No tensor of an imported graph is known to have more than ``LARGEST`` values for one image.
+def check_shapes(graph: tf.Graph) -> tf.Graph:
+    """The graph, no tensor of which is known to have more than ``LARGEST`` values for one image.
 
     Raises:
         GraphError: one is.
     """
     for operation in graph.get_operations():
         for tensor in operation.outputs:
-            if tensor.shape.rank is None:
-                continue
-            count = 1
-            for side in tensor.shape:
-                count *= 1 if side is None else side
+            count = (
+                math.prod(1 if side is None else side for side in tensor.shape)
+                if tensor.shape.rank is not None
+                else 0
+            )
             if count > LARGEST:
                 raise GraphError(
                     f"the tensor {tensor.name!r} would have the shape {tensor.shape}, {count:,} values; expected at most "
                     f"{LARGEST:,} for one image: feed smaller images, or choose an output before it."
                 )
+    return graph
 
 
 LARGE = 16 << 20  # bytes: the fully connected layers of VGG and FCN, no convolution of the other originals
@@ -257,21 +289,20 @@ def lift_large(graph_def: GraphDef, weights: bool = False) -> tuple[GraphDef, di
         if node.op == "Const"
         and (
             node.attr["value"].tensor.ByteSize() > LARGE
-            or (weights and node.attr["dtype"].type == tf.float32.as_datatype_enum and _rank(node))
+            or (
+                weights
+                and node.attr["dtype"].type == tf.float32.as_datatype_enum
+                and node.attr["value"].tensor.tensor_shape.dim
+            )
         )
     }
     if not large:
         return graph_def, {}
-    placeholders = {}
-    for name, array in large.items():
-        placeholder = placeholders[name] = NodeDef(name=name, op="Placeholder")
-        placeholder.attr["dtype"].type = tf.as_dtype(array.dtype).as_datatype_enum
-        placeholder.attr["shape"].shape.CopyFrom(tf.TensorShape(array.shape).as_proto())
+    placeholders = {
+        name: make_node(name, "Placeholder", dtype=array.dtype, shape=tf.TensorShape(array.shape))
+        for name, array in large.items()
+    }
     return replaced(graph_def, placeholders), large
-
-
-def _rank(node: NodeDef) -> int:
-    return len(node.attr["value"].tensor.tensor_shape.dim)
 
 
 _KEPT = 24  # graphs without weights, and sessions on them: of one architecture while it is loaded about ten
@@ -289,24 +320,14 @@ def run(graph_def: GraphDef, tensors: Sequence[str], feeds: Mapping[str, np.ndar
 
 
 def _session(light: GraphDef) -> tf.compat.v1.Session:
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(light, name="")
-        check_shapes(graph)
-    return tf.compat.v1.Session(graph=graph, config=unoptimised())
+    return tf.compat.v1.Session(graph=check_shapes(imported(light)), config=unoptimised())
 
 
 def written(graph_def: GraphDef) -> GraphDef:
     """The graph as the installed TensorFlow writes it, its shapes checked; what it raises are TensorFlow's errors."""
     light, large = lift_large(graph_def, weights=True)
-    found = _remembered(_written, light, _rewritten)
+    found = _remembered(_written, light, lambda graph: check_shapes(imported(graph)).as_graph_def())
     return replaced(found, {name: constant(name, array) for name, array in large.items()})
-
-
-def _rewritten(light: GraphDef) -> GraphDef:
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(light, name="")
-        check_shapes(graph)
-        return graph.as_graph_def()
 
 
 def forget() -> None:

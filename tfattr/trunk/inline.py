@@ -88,7 +88,7 @@ def _inlined(graph_def: g.GraphDef, bodies: dict[str, tuple[Any, list[str]]]) ->
     for call, (function, inputs) in bodies.items():
         body, flat_names = function_def_to_graph_def(function)
         formal = {argument.name: actual for argument, actual in zip(function.signature.input_arg, inputs)}
-        names = {node.name: _free_name(f"{call}/{node.name}", taken) for node in body.node}
+        names = {node.name: g.free_name(f"{call}/{node.name}", taken) for node in body.node}
 
         def outer(ref: str, formal=formal, names=names) -> str:
             name, port = g.split(ref)
@@ -101,18 +101,8 @@ def _inlined(graph_def: g.GraphDef, bodies: dict[str, tuple[Any, list[str]]]) ->
                 copy = result.node.add()
                 copy.CopyFrom(node)
                 copy.name = names[node.name]
-                del copy.input[:]
-                copy.input.extend(outer(ref) for ref in node.input if not ref.startswith("^"))
+                copy.input[:] = [outer(ref) for ref in node.input if not ref.startswith("^")]
     return g.redirected(result, results)
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    free, number = name, 0
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    taken.add(free)
-    return free
 
 
 def _called(call: g.NodeDef) -> str:

@@ -72,9 +72,9 @@ def _inspect(path: str, trust: bool) -> Inspection:
     if path.endswith((".h5", ".hdf5", ".keras")):
         return _keras(path, trust)
     if path.endswith(".index") or os.path.exists(path + ".index"):
-        return _index(path)
+        return _variables(path[: -len(".index")] if path.endswith(".index") else path)
     if os.path.isfile(path) or ".data-" in os.path.basename(path):
-        return _checkpoint(path)
+        return _variables(path)
     if os.path.exists(path + ".meta"):
         return _inspect(path + ".meta", trust)
     raise ModelFileError(
@@ -135,15 +135,10 @@ def _images(graph_def: g.GraphDef) -> tuple[tuple[str, str, str], ...]:
 def _static_shapes(graph_def: g.GraphDef) -> dict[str, str]:
     """Shapes as far as TensorFlow infers them; none if the graph cannot be imported (custom operations)."""
     try:
-        with tf.Graph().as_default() as graph:
-            tf.import_graph_def(graph_def, name="")
+        operations = g.imported(graph_def).get_operations()
     except (ValueError, TypeError, tf.errors.OpError, KeyError):
         return {}
-    shapes = {}
-    for operation in graph.get_operations():
-        if operation.outputs:
-            shapes[operation.name] = _shape_text(operation.outputs[0].shape)
-    return shapes
+    return {one.name: _shape_text(one.outputs[0].shape) for one in operations if one.outputs}
 
 
 def _shape_text(shape: tf.TensorShape) -> str:
@@ -160,18 +155,9 @@ def _dtype(node: g.NodeDef) -> str:
     return "?"
 
 
-def _index(path: str) -> Inspection:
-    """A V2 checkpoint by its index alone: names and shapes need no data."""
-    prefix = path[: -len(".index")] if path.endswith(".index") else path
-    return _variables(prefix, freeze.open_checkpoint(prefix))
-
-
-def _checkpoint(path: str) -> Inspection:
-    return _variables(path, freeze.open_checkpoint(path))
-
-
-def _variables(path: str, reader: tf.train.CheckpointReader) -> Inspection:
-    shapes = reader.get_variable_to_shape_map()
+def _variables(path: str) -> Inspection:
+    """A checkpoint by its index alone: names and shapes need no data."""
+    shapes = freeze.open_checkpoint(path).get_variable_to_shape_map()
     return Inspection(
         path, "checkpoint", variables=tuple((name, tuple(shapes[name])) for name in sorted(shapes))
     )

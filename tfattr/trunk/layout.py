@@ -33,10 +33,7 @@ def channels_last(graph_def: g.GraphDef, output: str) -> g.GraphDef:
 
 def transposition(name: str, source: str, permutation: str) -> g.NodeDef:
     """A Transpose node of float32 data."""
-    node = g.NodeDef(name=name, op="Transpose", input=[source, permutation])
-    node.attr["T"].type = tf.float32.as_datatype_enum
-    node.attr["Tperm"].type = tf.int32.as_datatype_enum
-    return node
+    return g.make_node(name, "Transpose", [source, permutation], T=tf.float32, Tperm=tf.int32)
 
 
 class _Rewriter:
@@ -76,12 +73,11 @@ class _Rewriter:
                 padding[2 * axis + side] for axis in TO_LAST for side in (0, 1)
             ]
         if node.op == "Conv2DBackpropInput":
-            sizes = self._made.node.add(name=f"{node.name}/sizes", op="GatherV2")
-            zero = self._constant(f"{node.name}/zero", np.int32(0))
-            sizes.input.extend([node.input[0], "channels_last/to_last", zero])
-            for name in ("Tparams", "Tindices", "Taxis"):
-                sizes.attr[name].type = tf.int32.as_datatype_enum
-            copy.input[0] = sizes.name
+            copy.input[0], zero = f"{node.name}/sizes", f"{node.name}/zero"
+            types = dict.fromkeys(("Tparams", "Tindices", "Taxis"), tf.int32)
+            operands = [node.input[0], "channels_last/to_last", zero]
+            self._made.node.append(g.make_node(copy.input[0], "GatherV2", operands, **types))
+            self._constant(zero, np.int32(0))
         self._gives(node, copy)
         for later in range(1, 6):  # statistics of fused batch norm
             self._redirect[g.join(node.name, later)] = g.join(copy.name, later)

@@ -47,9 +47,7 @@ def set_input(
             f"{where}: the output needs {sorted(others)[0]!r} beside the input {ref!r}; "
             "choose an input tensor behind which the whole representation lies."
         )
-    placeholder = g.NodeDef(name=name, op="Placeholder")
-    placeholder.attr["dtype"].type = tf.float32.as_datatype_enum
-    placeholder.attr["shape"].shape.CopyFrom(tf.TensorShape([None, *shape]).as_proto())
+    placeholder = g.make_node(name, "Placeholder", dtype=tf.float32, shape=tf.TensorShape([None, *shape]))
     result = g.replaced(graph_def, {name: placeholder})
     behind, added = name, []
     if channels_first:
@@ -57,9 +55,8 @@ def set_input(
         added += [order, layout.transposition(f"{name}/channels_first", behind, order.name)]
         behind = added[-1].name
     if given != tf.float32.as_datatype_enum:
-        cast = g.NodeDef(name=dtypes.as_given(name), op="Cast", input=[behind])
-        cast.attr["SrcT"].type, cast.attr["DstT"].type = tf.float32.as_datatype_enum, given
-        added, behind = [*added, cast], cast.name
+        added.append(g.make_node(dtypes.as_given(name), "Cast", [behind], SrcT=tf.float32, DstT=given))
+        behind = added[-1].name
     result = g.redirected(result, {g.join(name, port): behind} if behind != g.join(name, port) else {})
     result.node.extend(added)
     return result
@@ -125,36 +122,20 @@ def _rank_with_batch(node: g.NodeDef) -> int:
 def _for_every_image(name: str, input: str, value: np.ndarray) -> tuple[g.NodeDef, list[g.NodeDef]]:
     """A node ``name`` that repeats ``value``, of shape [1, ...], as often as there are images."""
 
-    def node(suffix: str, op: str, inputs: list[str], **types: tf.DType) -> g.NodeDef:
-        made = g.NodeDef(name=f"{name}{suffix}", op=op, input=inputs)
-        for key, dtype in types.items():
-            made.attr[key].type = dtype.as_datatype_enum
-        return made
+    def node(key: str, op: str, inputs: str, **types: tf.DType) -> g.NodeDef:
+        return g.make_node(f"{name}/{key}", op, [f"{name}/{one}" for one in inputs.split()], **types)
 
     constants = {"value": value, "rest": np.array(value.shape[1:], np.int32), "axis": np.int32(0)}
     constants.update(zero=np.array([0], np.int32), one=np.array([1], np.int32))
     added = [g.constant(f"{name}/{key}", array) for key, array in constants.items()]
-    added.append(node("/shape", "Shape", [input], T=tf.float32, out_type=tf.int32))
-    batch = node(
-        "/batch",
-        "StridedSlice",
-        [f"{name}/{key}" for key in ("shape", "zero", "one", "one")],
-        T=tf.int32,
-        Index=tf.int32,
-    )
-    added.append(batch)
-    whole = node(
-        "/whole",
-        "ConcatV2",
-        [f"{name}/{key}" for key in ("batch", "rest", "axis")],
-        T=tf.int32,
-        Tidx=tf.int32,
-    )
-    whole.attr["N"].i = 2
-    added.append(whole)
-    repeated = node(
-        "", "BroadcastTo", [f"{name}/value", f"{name}/whole"], T=tf.as_dtype(value.dtype), Tidx=tf.int32
-    )
+    added += [
+        g.make_node(f"{name}/shape", "Shape", [input], T=tf.float32, out_type=tf.int32),
+        node("batch", "StridedSlice", "shape zero one one", T=tf.int32, Index=tf.int32),
+        node("whole", "ConcatV2", "batch rest axis", T=tf.int32, Tidx=tf.int32),
+    ]
+    added[-1].attr["N"].i = 2
+    repeated = node("repeated", "BroadcastTo", "value whole", T=value.dtype, Tidx=tf.int32)
+    repeated.name = name
     return repeated, added
 
 
@@ -164,13 +145,11 @@ def normalise(graph_def: g.GraphDef, where: str) -> g.GraphDef:
     Raises:
         GraphError: the graph holds an operation that this TensorFlow does not know, or shapes clash.
     """
-    bare = g.GraphDef(versions=graph_def.versions, library=graph_def.library)
-    for node in graph_def.node:
-        copy = bare.node.add()
-        copy.CopyFrom(node)
+    bare = g.copied(graph_def)
+    for node in bare.node:
         for hint in ("_output_shapes", "_class", "_gradient_op_type", "_XlaCompile"):
-            copy.attr.pop(hint, None)
-        copy.device = ""
+            node.attr.pop(hint, None)
+        node.device = ""
     try:
         return g.written(bare)
     except (ValueError, tf.errors.OpError, KeyError) as error:
@@ -346,9 +325,8 @@ def free_batch(graph_def: g.GraphDef, batch: int, shape: Sequence[int]) -> g.Gra
             free = np.concatenate([[-1], sizes[1:]]).astype(sizes.dtype)
         else:
             continue
-        name = f"{node.name}/any_batch"
-        copy.input[port] = name
-        result.node.add().CopyFrom(g.constant(name, free))
+        copy.input[port] = f"{node.name}/any_batch"
+        result.node.append(g.constant(copy.input[port], free))
     return result
 
 
@@ -361,14 +339,8 @@ def _with_constants(
     taken = {node.name for node in graph_def.node}
     redirect, added = {}, []
     for ref, array in values.items():
-        name = base = ref.replace(":", "_port") + "/folded"
-        number = 0
-        while name in taken:
-            number += 1
-            name = f"{base}_{number}"
-        taken.add(name)
-        redirect[ref] = name
-        added.append(g.constant(name, np.asarray(array)))
+        redirect[ref] = g.free_name(ref.replace(":", "_port") + "/folded", taken)
+        added.append(g.constant(redirect[ref], np.asarray(array)))
     result = g.redirected(graph_def, redirect)
     if readers is not None:
         for node, given in zip(result.node, graph_def.node):

@@ -58,14 +58,11 @@ def _shapes_as_constants(
     ]
     if not asked:
         return graph_def
-    fixed = g.GraphDef()
-    fixed.CopyFrom(graph_def)
+    fixed = g.copied(graph_def)
     for node in fixed.node:
         if node.name in feeds:
             node.attr["shape"].shape.CopyFrom(tf.TensorShape(feeds[node.name].shape).as_proto())
-    light, _ = g.lift_large(fixed)
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(light, name="")
+    graph = g.imported(g.lift_large(fixed)[0])
     constants = {}
     for node in asked:
         name, port = g.split(node.input[0])
