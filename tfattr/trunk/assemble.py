@@ -125,19 +125,15 @@ def assemble(
     inference = simplify.normalise(inference, where)
     differentiable.refuse_without_gradient(inference, input_name, output_name, where)
 
-    random = np.random.default_rng(_CHECK_SEED).uniform(*bounds, size=(2, *shape)).astype(np.float32)
+    random = _random_images(bounds, shape)
     # A channels-first pooling that once ran on the CPU makes later poolings of the process wrong (oneDNN, TF 2.14).
     cut = layout.channels_last(cut, output_name)
-    alone = [_run(inference, output_name, input_name, image, where) for image in (random[:1], random[1:])]
+    alone = _in_batches(inference, output_name, input_name, random, 0, where)
     before = _in_batches(cut, output_name, input_name, random, batch, where)
     after = alone if batch < 2 else _in_batches(inference, output_name, input_name, random, batch, where)
     _refuse_non_finite(inference, input_name, random, before, where)
-    deviation = max(relative_difference(a, b) for a, b in zip(after, before))
-    if not deviation <= TOLERANCE:
-        raise GraphError(
-            f"{where}: simplifying the graph changes the representation by {deviation:.1e} of its largest value; "
-            f"expected at most {TOLERANCE:.0e}. Choose an output before the operation that overflows."
-        )
+    advice = "Choose an output before the operation that overflows."
+    deviation = _deviation(before, after, TOLERANCE, f"{where}: simplifying the graph", advice)
     light, weights = lift(inference)
     found = InferenceGraph(
         light=light,
@@ -161,21 +157,30 @@ def folded(
     """
     given, input, output = inference.graph_def, g.split(inference.input)[0], g.split(inference.output)[0]
     made = simplify.normalise(fold.folded(given, output), where)
-    random = np.random.default_rng(_CHECK_SEED).uniform(*bounds, size=(2, *shape)).astype(np.float32)
-    before, after = (
-        [_run(graph, output, input, image, where) for image in (random[:1], random[1:])]
-        for graph in (given, made)
+    random = _random_images(bounds, shape)
+    before, after = (_in_batches(graph, output, input, random, 0, where) for graph in (given, made))
+    deviation = _deviation(
+        before, after, FOLDED, f"{where}: folding batch norm", "Leave fold_batch_norm out."
     )
-    deviation = max(relative_difference(a, b) for a, b in zip(after, before))
-    if not deviation <= FOLDED:
-        raise GraphError(
-            f"{where}: folding batch norm changes the representation by {deviation:.1e} of its largest value; expected "
-            f"at most {FOLDED:.0e}. Leave fold_batch_norm out."
-        )
     light, weights = lift(made)
     return dataclasses.replace(
         inference, light=light, weights=weights, deviation=max(deviation, inference.deviation)
     )
+
+
+def _random_images(bounds: tuple[float, float], shape: tuple[int, int, int]) -> np.ndarray:
+    return np.random.default_rng(_CHECK_SEED).uniform(*bounds, size=(2, *shape)).astype(np.float32)
+
+
+def _deviation(
+    before: list[np.ndarray], after: list[np.ndarray], most: float, what: str, advice: str
+) -> float:
+    found = max(relative_difference(a, b) for a, b in zip(after, before))
+    if not found <= most:
+        raise GraphError(
+            f"{what} changes the representation by {found:.1e} of its largest value; expected at most {most:.0e}. {advice}"
+        )
+    return found
 
 
 def _numbers_at(graph_def: g.GraphDef, input: str, output: str, channels: int, where: str) -> str:

@@ -64,8 +64,7 @@ def in_graph(graph_def: g.GraphDef, input: str, x: np.ndarray) -> NonFinite | No
     order = g.ordered(graph_def)
     light, large = g.lift_large(graph_def)
     nodes = g.nodes_by_name(graph_def)
-    with tf.Graph().as_default() as graph:
-        tf.import_graph_def(light, name="")
+    with g.imported(light).as_default() as graph:
         computed = [
             (node, tensor)
             for node in order

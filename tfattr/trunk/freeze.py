@@ -133,13 +133,10 @@ def freeze(graph_def: g.GraphDef, read: Callable[[g.NodeDef], np.ndarray]) -> g.
             copy.attr["T"].type = _handle_type(node, g.nodes_by_name(graph_def))
             copy.attr["out_type"].CopyFrom(node.attr["out_type"])
         else:
-            axis = result.node.add()
-            axis.CopyFrom(g.constant(f"{node.name}/axis", np.int32(node.attr["batch_dims"].i)))
-            copy.input.append(axis.name)
-            copy.attr["Tparams"].type, copy.attr["Taxis"].type = (
-                node.attr["dtype"].type,
-                axis.attr["dtype"].type,
-            )
+            result.node.append(g.constant(f"{node.name}/axis", np.int32(node.attr["batch_dims"].i)))
+            copy.input.append(f"{node.name}/axis")
+            copy.attr["Tparams"].type = node.attr["dtype"].type
+            copy.attr["Taxis"].type = tf.int32.as_datatype_enum
             copy.attr["Tindices"].CopyFrom(node.attr["Tindices"])
             copy.attr["batch_dims"].CopyFrom(node.attr["batch_dims"])
     return result

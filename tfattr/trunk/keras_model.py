@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -211,27 +212,24 @@ def _traced(model: Any, cut: Any, specs: list[tf.TensorSpec], image: int, where:
         ) from error
 
 
-class _recording:  # noqa: N801  (reads as a context manager)
-    """While this lasts, whatever the layer gives is kept in a list, one entry a call."""
+@contextlib.contextmanager
+def _recording(layer: Any, into: list[Any]) -> Iterator[None]:
+    """While this lasts, whatever the layer (None: no layer) gives is kept in a list, one entry a call."""
+    if layer is None:
+        yield
+        return
+    original = layer.call
 
-    def __init__(self, layer: Any, into: list[Any]) -> None:
-        self._layer, self._into = layer, into
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = original(*args, **kwargs)
+        into.append(given)
+        return given
 
-    def __enter__(self) -> None:
-        if self._layer is None:
-            return
-        original, into = self._layer.call, self._into
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            given = original(*args, **kwargs)
-            into.append(given)
-            return given
-
-        object.__setattr__(self._layer, "call", call)
-
-    def __exit__(self, *_: object) -> None:
-        if self._layer is not None:
-            object.__delattr__(self._layer, "call")
+    object.__setattr__(layer, "call", call)
+    try:
+        yield
+    finally:
+        object.__delattr__(layer, "call")
 
 
 def _training_argument(model: Any) -> dict[str, bool]:

@@ -22,7 +22,7 @@ _READERS = {
     "checkpoint": ("checkpoints", "read_checkpoint"),
     "keras": ("keras_model", "read_keras"),
     "saved_model": ("saved_models", "read_saved_model"),
-    "hub": ("saved_models", "read_hub"),
+    "hub": ("saved_models", "read_saved_model"),
     "callable": ("saved_models", "read_callable"),
 }
 # What each door takes beside the keys of Common, in zoo files too.
@@ -84,7 +84,7 @@ def open_trunk(
 
     module, reader = _READERS[source]
     read = getattr(importlib.import_module(f"tfattr.trunk.{module}"), reader)
-    opened = read(model, preprocessing, trust, **options)
+    opened = read(model, preprocessing, trust, **({"hub": True} if source == "hub" else {}), **options)
     with wrap_errors(opened.where, converting=True):
         plain = assemble(
             opened.graph_def,

@@ -28,57 +28,64 @@ def read_saved_model(
     input: str | None = None,
     signature: str | None = None,
     tags: Sequence[str] | None = None,
+    hub: bool = False,
 ) -> Opened:
-    """See :meth:`tfattr.trunk.Trunk.from_saved_model`.
+    """See :meth:`tfattr.trunk.Trunk.from_saved_model`; with ``hub`` :meth:`tfattr.trunk.Trunk.from_hub`.
+
+    A signature comes before the model itself as something to call; of a Hub module it is the other way round, unless the
+    output is one of a signature's. A module in the old TF1 format is used through its ``default`` signature, as far as
+    tensorflow-hub loads it.
 
     Raises:
         ModelFileError: the folder is no SavedModel, a damaged one, or one that touches files (and ``trust`` is not
-            given).
-        GraphError: no such signature, tag set, output or tensor.
+            given); the handle cannot be resolved, downloaded or loaded.
+        GraphError: no such signature, tag set, output or tensor, or the module is not called on one batch of images.
     """
-    path = os.fspath(path)
-    with wrap_errors(path):
-        loaded = load_saved_model(path, trust, tags)
-    provenance = {"source": "saved_model", "path": path, "weights_sha256": _folder_sha256(path)}
-    with wrap_errors(path, converting=True):
-        function = _named(loaded, signature, path)
-        if function is None and callable(loaded):
-            return _called(loaded, frame, output, path, Path(path).name, provenance)
-        if function is None:
-            functions = saved_functions(loaded)
-            raise GraphError(
-                f"{path}: the SavedModel has no signature{' serving_default' if loaded.signatures else ''} and cannot be "
-                f"called; name one as signature=: {', '.join([*loaded.signatures, *functions]) or 'none is there'}."
+    where = os.fspath(path)
+    if hub:
+        folder, loaded = _from_hub(where, trust, tags)
+    else:
+        with wrap_errors(where):
+            folder, loaded = where, load_saved_model(where, trust, tags)
+    provenance = {
+        "source": "hub" if hub else "saved_model",
+        "path": where,
+        "weights_sha256": _folder_sha256(folder),
+    }
+    name = Path(where.rstrip("/")).name
+    with wrap_errors(where, converting=True):
+        by_name = isinstance(output, str) and any(
+            output in one.structured_outputs for one in loaded.signatures.values()
+        )
+        if hub and signature is None and callable(loaded) and not by_name:
+            return _called(loaded, frame, output, where, name, provenance)
+        if hub and signature is None:
+            signature = next(
+                (key for key in ("default", *loaded.signatures) if key in loaded.signatures), None
             )
-        return _from_signature(function, input, output, Path(path).name, path, provenance)
+        function = _named(loaded, signature, where)
+        if function is not None:
+            return _from_signature(function, input, output, name, where, provenance)
+        if callable(loaded):
+            return _called(loaded, frame, output, where, name, provenance)
+    if hub:
+        raise GraphError(
+            f"{where}: the module can neither be called nor has it a signature; expected a module that maps "
+            "a batch of images to features."
+        )
+    raise GraphError(
+        f"{where}: the SavedModel has no signature{' serving_default' if loaded.signatures else ''} and cannot be "
+        f"called; name one as signature=: {', '.join([*loaded.signatures, *saved_functions(loaded)]) or 'none is there'}."
+    )
 
 
-def read_hub(
-    handle: str | os.PathLike[str],
-    frame: Preprocessing,
-    trust: bool,
-    *,
-    output: str | int | None = None,
-    input: str | None = None,
-    signature: str | None = None,
-    tags: Sequence[str] | None = None,
-) -> Opened:
-    """See :meth:`tfattr.trunk.Trunk.from_hub`.
-
-    A TF2 module is called on the batch (``training=False`` where it takes that); a module in the old TF1
-    format is used through its ``default`` signature, as far as tensorflow-hub loads it.
-
-    Raises:
-        ModelFileError: the handle cannot be resolved, downloaded or loaded.
-        GraphError: the module is not called on one batch of images, or no such output.
-    """
+def _from_hub(handle: str, trust: bool, tags: Sequence[str] | None) -> tuple[str, Any]:
     from tfattr.compat.hub import hub
 
-    handle = os.fspath(handle)
     try:
         path = hub.resolve(handle)
         check_saved_model(path, trust)
-        loaded = hub.load(path, tags=_tags(path, tags, handle))
+        return path, hub.load(path, tags=_tags(path, tags, handle))
     except GraphError:
         raise
     except TfattrError as error:
@@ -88,22 +95,6 @@ def read_hub(
             f"{handle}: tensorflow-hub cannot load this module ({g.reason(error)}); expected the folder, archive URL "
             "or tfhub.dev handle of a TF2 SavedModel, or of a TF1 module with a signature."
         ) from error
-    provenance = {"source": "hub", "path": handle, "weights_sha256": _folder_sha256(path)}
-    name = Path(handle.rstrip("/")).name
-    with wrap_errors(handle, converting=True):
-        by_name = isinstance(output, str) and any(
-            output in one.structured_outputs for one in loaded.signatures.values()
-        )
-        if signature is None and callable(loaded) and not by_name:
-            return _called(loaded, frame, output, handle, name, provenance)
-        for key in (signature,) if signature else ("default", "serving_default", *loaded.signatures):
-            function = _named(loaded, key, handle) if signature or key in loaded.signatures else None
-            if function is not None:
-                return _from_signature(function, input, output, name, handle, provenance)
-    raise GraphError(
-        f"{handle}: the module can neither be called nor has it a signature; expected a module that maps "
-        "a batch of images to features."
-    )
 
 
 def read_callable(
