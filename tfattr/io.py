@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import secrets
@@ -23,6 +24,7 @@ else:
 __all__ = [
     "aligned",
     "atomic_write",
+    "file_digest",
     "plain",
     "read_json",
     "remove_unfinished",
@@ -103,6 +105,16 @@ def read_json(path: str | os.PathLike[str], default: Any = None) -> Any:
         return json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError):
         return default
+
+
+def file_digest(*paths: str | os.PathLike[str], algorithm: str = "sha256") -> str:
+    """One hash (hex) over the contents of files, in the order given."""
+    digest = hashlib.new(algorithm)
+    for path in paths:
+        with open(path, "rb") as file:
+            for block in iter(lambda file=file: file.read(1 << 20), b""):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from google.protobuf import message, text_format
 
 from tfattr.errors import GraphError, ModelFileError
+from tfattr.io import file_digest
 from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
@@ -31,7 +32,7 @@ def read_frozen_graph(
     path = os.fspath(path)
     with wrap_errors(path):
         graph_def = read_graph(path)
-    provenance = {"source": "frozen_graph", "path": path, "weights_sha256": freeze.sha256([path])}
+    provenance = {"source": "frozen_graph", "path": path, "weights_sha256": file_digest(path)}
     return Opened(graph_def, input, output, path, Path(path).stem, provenance)
 
 
@@ -79,7 +80,7 @@ def read_checkpoint(
 def _with_checkpoint(graph_def: g.GraphDef, input: str, output: str, prefix: str, source: str) -> Opened:
     with wrap_errors(prefix):
         freeze.open_checkpoint(prefix)
-        digest = freeze.sha256(freeze.checkpoint_files(prefix))
+        digest = file_digest(*freeze.checkpoint_files(prefix))
     return Opened(
         graph_def,
         input,

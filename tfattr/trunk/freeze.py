@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import glob
-import hashlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -56,16 +55,6 @@ def checkpoint_files(prefix: str) -> list[str]:
     if os.path.exists(prefix + ".index"):
         return [prefix + ".index", *sorted(glob.glob(glob.escape(prefix) + ".data-*"))]
     return [prefix]
-
-
-def sha256(paths: list[str]) -> str:
-    """One sha256 over the contents of the files, in the order given."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def restore(graph_def: g.GraphDef, prefix: str) -> g.GraphDef:

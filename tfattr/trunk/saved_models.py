@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfattr.compat.internals import parse_saved_model
 from tfattr.errors import GraphError, ModelFileError, TfattrError
+from tfattr.io import file_digest
 from tfattr.safety.trust import check_saved_model
 from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk import freeze
@@ -246,4 +247,4 @@ def _tags(path: str, wanted: Sequence[str] | None, where: str) -> list[str] | No
 
 def _folder_sha256(path: str) -> str:
     files = sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
-    return freeze.sha256(files)
+    return file_digest(*files)

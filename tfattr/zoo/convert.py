@@ -19,9 +19,8 @@ from tfattr.zoo.layers import norm_name
 from tfattr.zoo.tinyface import EPSILON
 
 Tensors = dict[str, np.ndarray]
-MEAN_NAME = (
-    "average_image"  # an extra tensor of a converted checkpoint: the mean pixel its net was fed without
-)
+# An extra tensor of a converted checkpoint: the mean pixel that its net was fed without.
+MEAN_NAME = "average_image"
 
 
 def read(family: str, path: str | os.PathLike[str]) -> Tensors:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfattr.errors import ModelFileError
+from tfattr.io import file_digest
 
 if TYPE_CHECKING:
     import requests
@@ -44,7 +44,7 @@ def download(
             reasons.append(f"{url}: {error}")
             continue
         digest = file_digest(part)
-        known = [("sha256", digest, sha256), ("md5", file_digest(part, "md5") if md5 else "", md5)]
+        known = [("sha256", digest, sha256), ("md5", file_digest(part, algorithm="md5") if md5 else "", md5)]
         wrong = [
             f"{name} is {found}, expected {wanted}"
             for name, found, wanted in known
@@ -59,15 +59,6 @@ def download(
     raise ModelFileError(
         f"{'; '.join(reasons)}; run the same command again, or put the file by hand at {target}."
     )
-
-
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Hex sha256 (or another hash) of a file."""
-    digest = hashlib.new(algorithm)
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @contextmanager

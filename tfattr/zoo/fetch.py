@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from tfattr.errors import ModelFileError, SettingsError
-from tfattr.io import write_text
+from tfattr.io import file_digest, write_text
 from tfattr.safety.unpack import is_archive, unpack
 from tfattr.zoo import cache
-from tfattr.zoo.download import disk_errors, download, file_digest
+from tfattr.zoo.download import disk_errors, download
 from tfattr.zoo.originals import ZOOS, Download, Entry, entries, entry
 
 LOCK = "lock.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfattr.errors import ModelFileError
+from tfattr.io import file_digest
 from tfattr.zoo import cache
 from tfattr.zoo.originals import Entry, entry
 from tfattr.zoo.spec import ModelSpec
@@ -113,10 +114,9 @@ def _convert(original: Entry, path: str) -> tuple[str, dict[str, Any]]:
     """A checkpoint in the cache with the tensors of a foreign file, and what it says about the input."""
     if not os.path.isfile(path):
         raise ModelFileError(f"{path}: no such file; give the weights of {original.id}.")
-    from tfattr.trunk.freeze import sha256
     from tfattr.zoo import convert
 
-    prefix = cache.folder(original) / "converted" / sha256([path])[:16] / Path(path).stem
+    prefix = cache.folder(original) / "converted" / file_digest(path)[:16] / Path(path).stem
     if not os.path.exists(f"{prefix}.index"):
         convert.write_checkpoint(convert.read(original.family, path), prefix)
     mean = convert.stored_mean(prefix)

@@ -14,7 +14,7 @@ from tfattr.compat.slim import slim
 from tfattr.errors import SettingsError
 from tfattr.zoo.layers import slim_logits, slim_unit
 
-UNITS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}  # of the four blocks
+DEPTHS = (50, 101, 152)
 
 
 def build(
@@ -26,15 +26,13 @@ def build(
     Returns ``(net, end_points)``: ``global_pool`` ``[N, 1, 1, 2048]``; with ``num_classes`` (released files:
     1000) also ``Logits`` and ``Predictions`` ``[N, num_classes]``. Raises SettingsError for another depth.
     """
-    if depth not in UNITS:
+    if depth not in DEPTHS:
         raise SettingsError(f"ResNet V1 has 50, 101 or 152 layers, not {depth}; set depth to one of these.")
     from tf_slim.nets import resnet_v1
 
     scope = f"resnet_v1_{depth}"
     with slim.arg_scope(inference_scope()):
-        net, end_points = resnet_v1.resnet_v1(
-            images, blocks(depth), is_training=False, global_pool=True, scope=scope
-        )
+        net, end_points = getattr(resnet_v1, scope)(images, is_training=False)
         end_points = {**end_points, "global_pool": net}
         if num_classes:
             reenter = tf.compat.v1.variable_scope(scope, auxiliary_name_scope=False)
@@ -50,13 +48,3 @@ def inference_scope() -> dict[Any, Any]:
     unit = slim_unit(scale=True, epsilon=1e-5)
     with slim.arg_scope([slim.conv2d], **unit), slim.arg_scope([slim.max_pool2d], padding="SAME") as scope:
         return scope
-
-
-def blocks(depth: int, strides: tuple[int, int, int, int] = (2, 2, 2, 1)) -> list[Any]:
-    """The four bottleneck blocks of ResNet ``depth``; ``strides`` of their last units."""
-    from tf_slim.nets import resnet_v1
-
-    return [
-        resnet_v1.resnet_v1_block(f"block{index}", base_depth=32 * 2**index, num_units=units, stride=stride)
-        for index, (units, stride) in enumerate(zip(UNITS[depth], strides), start=1)
-    ]

@@ -7,9 +7,7 @@ Taskonomy's names and the loader that opens the originals opens these checkpoint
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 from tf_slim.nets import resnet_utils, resnet_v1
@@ -18,9 +16,6 @@ from tfattr.compat.slim import slim
 from tfattr.errors import SettingsError
 
 v1 = tf.compat.v1
-
-BATCH_NORM_EPSILON = 1e-5  # Taskonomy's; slim's ResNet default, 1e-5 too, is set explicitly
-BATCH_NORM_DECAY = 0.9
 
 
 @dataclass(frozen=True)
@@ -46,8 +41,8 @@ ARCHS = {
 
 def arg_scope(is_training: bool):
     batch_norm = {
-        "decay": BATCH_NORM_DECAY,
-        "epsilon": BATCH_NORM_EPSILON,
+        "decay": 0.9,
+        "epsilon": 1e-5,  # Taskonomy's
         "scale": True,
         "is_training": is_training,
         "updates_collections": v1.GraphKeys.UPDATE_OPS,
@@ -87,8 +82,8 @@ def encoder(
     images: float32 [N, 64, 64, 3 or 1] in the task's input range. arch: a name of ``ARCHS``. prefix: ""
     or "feedforward", the scope of Taskonomy's feed-forward tasks, whose code is also given flat as
     ``feedforward/encoder/squeeze``. Returns ``(net, end_points)``: net is the code after the ReLU,
-    [N, 16, 16, 8], or flat [N, 2048] with a prefix; end_points holds ``conv1``, ``blocks``, ``compress1``
-    and, with a prefix, ``squeeze``. Raises SettingsError for an unknown arch.
+    [N, 16, 16, 8], or flat [N, 2048] with a prefix; end_points holds ``conv1``, ``blocks``, ``compress1``, with a
+    prefix ``squeeze``, and net as ``code``. Raises SettingsError for an unknown arch.
     Source: Zamir et al., Taskonomy, CVPR 2018, encoder of the task bank; slim ResNet v1 units.
     """
     if arch not in ARCHS:
@@ -97,7 +92,7 @@ def encoder(
         )
     layout = ARCHS[arch]
     end_points: dict[str, tf.Tensor] = {}
-    with arg_scope(is_training), v1.variable_scope(prefix) if prefix else nullcontext():
+    with arg_scope(is_training), v1.variable_scope(prefix or v1.get_variable_scope()):
         with v1.variable_scope("encoder"):
             kernel, channels = layout.conv1
             net = resnet_utils.conv2d_same(images, channels, kernel, stride=2, scope="conv1")
@@ -107,14 +102,9 @@ def encoder(
         net = slim.conv2d(net, layout.code, 3, scope="compress1")
         end_points["compress1"] = net
         if prefix:
-            flat = int(net.shape[1]) * int(net.shape[2]) * int(net.shape[3])
-            with v1.name_scope(f"{prefix}/encoder/"):
-                net = tf.reshape(net, [-1, flat], name="squeeze")
+            net = tf.reshape(net, [-1, net.shape[1] * net.shape[2] * net.shape[3]], name="encoder/squeeze")
             end_points["squeeze"] = net
-    return net, end_points
-
-
-def build(images: tf.Tensor, *, arch: str = "resnet", prefix: str = "") -> tuple[tf.Tensor, dict[str, Any]]:
-    """:func:`encoder` in inference mode; the end point ``code`` is the representation."""
-    net, end_points = encoder(images, arch=arch, prefix=prefix)
     return net, {**end_points, "code": net}
+
+
+build = encoder

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfattr.compat.slim import slim
-from tfattr.zoo.resnet_v1 import blocks, inference_scope
+from tfattr.zoo.resnet_v1 import inference_scope
 
 CODE_CHANNELS = 8
 
@@ -26,10 +26,14 @@ def build(images: tf.Tensor, *, feedforward: bool = False) -> tuple[tf.Tensor, d
     """
     from tf_slim.nets import resnet_v1
 
+    blocks = [
+        resnet_v1.resnet_v1_block(f"block{number}", base_depth=32 * 2**number, num_units=units, stride=stride)
+        for number, (units, stride) in enumerate(((3, 2), (4, 2), (6, 1), (3, 1)), start=1)
+    ]
     scope = tf.compat.v1.variable_scope("feedforward" if feedforward else tf.compat.v1.get_variable_scope())
     with scope, slim.arg_scope(inference_scope()):
         net, end_points = resnet_v1.resnet_v1(
-            images, blocks(50, (2, 2, 1, 1)), is_training=False, global_pool=False, scope="encoder"
+            images, blocks, is_training=False, global_pool=False, scope="encoder"
         )
         net = slim.conv2d(net, CODE_CHANNELS, [3, 3], scope="compress1")
         if feedforward:
