@@ -65,17 +65,22 @@ def trunk_of(kind: str, folder: Path):
 
 def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, float]:
     """Images/s and core-seconds an image: the run, `attributions`, the bare passes."""
-    from tfattr.attribution import attributions
+    from tfattr.attribution import AttributionSettings, attributions
     from tfattr.attribution.deepexplain import backward_function
     from tfattr.probe import read_photo
     from tfattr.runs.attribution import LocalRunner, attribute_zoo
     from tfattr.runs.probes import survey_probe
-    from tfattr.runs.settings import RunSettings
 
+    asked = AttributionSettings(METHODS, engine=engine)
     try:
         from tfattr.runs.batching import default_batch_size
+        from tfattr.runs.settings import RunSettings
+
+        settings = RunSettings(methods=METHODS, engine=engine)
     except ImportError:  # an older version, for --against
         from tfattr.runs.feed import default_batch_size
+
+        settings = asked
 
     took: dict[str, float] = {}
 
@@ -91,7 +96,6 @@ def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, floa
             took["wall"] = time.perf_counter() - self.began[0]
             took["core"] = time.process_time() - self.began[1]
 
-    settings = RunSettings(methods=METHODS, engine=engine)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photographs(folder / "photos", count, SIDE[kind])
@@ -101,7 +105,8 @@ def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, floa
         attribute_zoo([trunk], few, folder / "warm", settings, progress=False, runner=Timed)
         photos = [read_photo(image.path) for image in few.images]
         ready = [trunk.preprocess(photos[at : at + size]) for at in range(0, 64, size)]
-        bare = backward_function(trunk, "sum", settings.epsilon, True)
+        bare = backward_function(trunk, "sum", asked.epsilon, True)
+        checked = getattr(trunk, "validate_batch", None) or trunk.checked
 
         def rate(compute) -> tuple[float, float]:
             for batch in ready[:2]:
@@ -115,10 +120,8 @@ def measured(kind: str, count: int, repeats: int, engine: str) -> dict[str, floa
 
         rounds = []
         for number in range(repeats):
-            alone, alone_core = rate(lambda batch: attributions(trunk, batch, settings.attribution))
-            passes, passes_core = rate(
-                lambda batch: [part.shape for part in bare(trunk.validate_batch(batch))]
-            )
+            alone, alone_core = rate(lambda batch: attributions(trunk, batch, asked))
+            passes, passes_core = rate(lambda batch: [part.shape for part in bare(checked(batch))])
             attribute_zoo([trunk], survey, folder / f"run{number}", settings, progress=False, runner=Timed)
             rounds.append(
                 {

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfattr.errors import SettingsError
+from tfattr.tensors import aligned, shared_tensor
 
 CHANNELS = ("mean", "all")
 DTYPES = ("float16", "float32")
@@ -63,29 +64,28 @@ def stored_maps(
     count = len(maps)
     scale, norm = np.ones((2, count), np.float32)
     finite = np.ones(count, bool)
-    values = (
-        None
-        if count
-        else np.empty((0, *maps.shape[1:3], 1 if channels == "mean" else maps.shape[3]), np.float32)
-    )
+    values = None if count else aligned((0, *maps.shape[1:3], 1 if channels == "mean" else maps.shape[3]))
     with np.errstate(over="ignore", invalid="ignore"):
         for index, map in enumerate(maps):
             if values is None:
-                values = np.empty(
-                    (count, *map.shape[:2], 1 if channels == "mean" else map.shape[2]), np.float32
-                )
+                values = aligned((count, *map.shape[:2], 1 if channels == "mean" else map.shape[2]))
                 # Of one image, used again: new memory would cost more than the arithmetic.
                 total, spare = np.empty(map.shape[:2]), np.empty(values.shape[1:], np.float32)
             value = values[index]
-            value[...] = channel_mean(map, total) if channels == "mean" else map
+            if channels == "mean":
+                _mean_into(value[..., 0], map, total)
+            else:
+                value[...] = map
             peak = max(value.max(), -value.min())
             finite[index] = np.isfinite(peak)
             if not finite[index]:
                 peak = np.abs(value[np.isfinite(value)]).max(initial=0.0)
             scale[index] = peak if peak > 0 else 1
-            unit = np.divide(value, scale[index], out=value if dtype == "float16" else spare).reshape(-1)
-            # einsum: a dot product of this size would wake all of BLAS's threads, map after map.
-            size = float(peak) * np.sqrt(np.einsum("v,v", unit, unit, dtype=np.float64))
+            unit = np.divide(value, scale[index], out=value if dtype == "float16" else spare)
+            # einsum: a dot product of this size would wake all of BLAS's threads, map after map. Rows in float32, of
+            # up to a few thousand values, are summed in float64.
+            rows = unit.reshape(len(unit), -1)
+            size = float(peak) * np.sqrt(np.einsum("hv,hv->h", rows, rows).sum(dtype=np.float64))
             norm[index] = min(size, _FLOAT32_MAX) if finite[index] else np.nan
     if dtype == "float32":
         return StoredMaps(values, np.ones(count, np.float32), norm, finite)
@@ -97,21 +97,26 @@ def _half(values: np.ndarray) -> np.ndarray:
     import tensorflow as tf
 
     with tf.device("CPU"):
-        return np.asarray(tf.cast(values, tf.float16))
+        return np.asarray(tf.cast(shared_tensor(values), tf.float16))
 
 
-def channel_mean(maps: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
+def channel_mean(maps: np.ndarray) -> np.ndarray:
     """Mean over the last axis, summed in float64: ``[..., C]`` -> float32 ``[..., 1]``.
 
-    ``total``: float64 ``[...]``, used in place of a new array.
     Source: the authors' ``affinity.py`` (mean over channels before the cosine).
     """
-    total = np.empty(maps.shape[:-1]) if total is None else total
+    out = np.empty((*maps.shape[:-1], 1), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # inf - inf and the like stay visible as NaN
-        np.copyto(total, maps[..., 0])
-        for channel in range(1, maps.shape[-1]):
-            np.add(total, maps[..., channel], out=total)
-        return np.divide(total, maps.shape[-1], out=total).astype(np.float32)[..., None]
+        _mean_into(out[..., 0], maps, np.empty(maps.shape[:-1]))
+    return out
+
+
+def _mean_into(out: np.ndarray, maps: np.ndarray, total: np.ndarray) -> None:
+    np.copyto(total, maps[..., 0])
+    for channel in range(1, maps.shape[-1]):
+        np.add(total, maps[..., channel], out=total)
+    np.divide(total, maps.shape[-1], out=total)
+    out[...] = total
 
 
 def stored_representation(representation: np.ndarray, most: int = MOST_VALUES) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tfattr.probe import ProbeImage, read_photo
+from tfattr.tensors import aligned, shared_tensor
 from tfattr.trunk.preprocessing import Preprocessing
 
 _MOST_WORKERS = 16
@@ -105,7 +105,7 @@ class Feed:
         self, preprocessing: Preprocessing, kept: _Kept | None, chunk: range, convert: Callable
     ) -> Future:
         """A batch in the making; parts of a cancelled or failed one are not begun."""
-        batch = _aligned((len(chunk), *preprocessing.size, preprocessing.channels))
+        batch = aligned((len(chunk), *preprocessing.size, preprocessing.channels))
         parts = [chunk[start : start + _PART] for start in range(0, len(chunk), _PART)]
         made, left, lock = Future(), [len(parts)], threading.Lock()
 
@@ -169,25 +169,13 @@ class Feed:
             )
 
 
-def _aligned(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty float32 array that begins where TensorFlow wants its tensors to: see :func:`as_tensor`."""
-    count = math.prod(shape)
-    memory = np.empty(count + 16, np.float32)
-    start = -memory.ctypes.data % 64 // 4
-    return memory[start : start + count].reshape(shape)
-
-
 def as_tensor(batch: np.ndarray) -> Any:
     """A batch of a feed as a tensor: on a GPU, or on a CPU in the same memory."""
     import tensorflow as tf
 
     from tfattr.precision import accelerated
 
-    return (
-        tf.convert_to_tensor(batch)
-        if accelerated()
-        else tf.experimental.dlpack.from_dlpack(batch.__dlpack__())
-    )
+    return tf.convert_to_tensor(batch) if accelerated() else shared_tensor(batch)
 
 
 def _settle(future: Future, result: Any, error: BaseException | None) -> None:
