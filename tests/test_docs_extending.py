@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from small_zoo import write_photos, write_zoo
@@ -92,6 +93,104 @@ def test_a_baseline(run, tmp_path, monkeypatch):
         assert "mutual neighbours" in run.report(tmp_path / "report.html").read_text("utf-8")
     finally:
         registry.BASELINES.pop("mutual_neighbours", None)
+
+
+@pytest.fixture
+def registries(monkeypatch):
+    """What the page on methods registers is forgotten again."""
+    from tfattr.attribution import methods, rules
+
+    monkeypatch.setattr(methods, "_METHODS", dict(methods._METHODS))
+    known = dict(rules.RULES)
+    yield methods
+    rules.RULES.clear()
+    rules.RULES.update(known)
+
+
+def test_a_method(run, registries, tmp_path, monkeypatch):
+    """Known to a run by the command line, with its settings, records, figures and report."""
+    from click.testing import CliRunner
+
+    from tfattr.attribution import AttributionSettings
+    from tfattr.cli.main import cli, import_extensions
+    from tfattr.errors import SettingsError
+    from tfattr.records import map_directory, read_maps
+
+    page = (PAGES / "method.md").read_text("utf-8")
+    (tmp_path / "my_methods.py").write_text(re.search(r"```python\n(.*?)```", page, flags=re.S)[1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("TFATTR_EXTENSIONS", "my_methods")
+    import_extensions()
+    folder, asked = run.path.parent, "saliency,squared_gradient"
+    words = [
+        "run",
+        str(folder / "zoo.toml"),
+        "--probe",
+        str(folder / "photos"),
+        "--out",
+        "out",
+        "--methods",
+        asked,
+    ]
+    done = CliRunner().invoke(cli, [*words, "--dtype", "float32", "--channels", "all", "--quiet"])
+    assert done.exit_code == 0, done.output
+    squared, plain = (
+        [record.map for record in read_maps(map_directory("out", "one", method))]
+        for method in ("squared_gradient", "saliency")
+    )
+    assert len(squared) == 6
+    np.testing.assert_allclose(np.stack(squared), np.stack(plain) ** 2, rtol=1e-5)
+    done = CliRunner().invoke(cli, ["report", "out", "--quiet"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    (report,) = Path("out").glob("*.html")
+    assert "squared gradient" in report.read_text("utf-8")
+
+    run_page("method", tmp_path, monkeypatch)
+    assert registries.method_settings()["occlusion"] == {"side": 4}
+    assert AttributionSettings(("occlusion",), options={"side": 8}).options == {"side": 8}
+    for options, said in (({"side": 0}, "from 1 on"), ({"steps": 3}, "belongs to none")):
+        with pytest.raises(SettingsError, match=said):
+            AttributionSettings(("occlusion",), options=options)
+    with pytest.raises(SettingsError, match="second parameter is slope; expected gradient"):
+        registries.register_method(lambda x, slope: x, name="strange")
+
+
+def test_a_rule_of_epsilon_lrp(registries, tmp_path, monkeypatch):
+    """Without a stabiliser the page's rules are the gradient of a net whose units are masks and whose windows are means."""
+    import tensorflow as tf
+
+    from tfattr.attribution import AttributionSettings, attributions
+    from tfattr.trunk import Preprocessing, Trunk
+
+    random = np.random.default_rng(3)
+    first, second = (
+        random.normal(0, 0.4, shape).astype(np.float32) for shape in ((3, 3, 3, 4), (3, 3, 4, 2))
+    )
+    images = random.uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.float32, [None, 8, 8, 3], name="x")
+        hidden = tf.nn.max_pool2d(tf.nn.elu(tf.nn.conv2d(x, first, 1, "SAME")), 2, 2, "VALID")
+        tf.nn.relu(tf.nn.conv2d(hidden, second, 1, "SAME"), name="y")
+    (tmp_path / "net.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    trunk = Trunk.from_frozen_graph(
+        tmp_path / "net.pb", input="x:0", output="y:0", preprocessing=Preprocessing((8, 8), range="[-1,1]")
+    )
+    settings = AttributionSettings(("grad_input", "elrp_native"), epsilon=1e-12)
+    before = attributions(trunk, images, settings)
+    run_page("method", tmp_path, monkeypatch)
+    after = attributions(trunk, images, settings)
+    with tf.GradientTape() as tape:
+        fed = tf.constant(images)
+        tape.watch(fed)
+        a = tf.nn.conv2d(fed, first, 1, "SAME")
+        units = tf.cast(tf.stop_gradient(a) > 0, tf.float32) * a
+        y = tf.nn.conv2d(tf.nn.avg_pool2d(units, 2, 2, "VALID"), second, 1, "SAME")
+        score = tf.reduce_sum(y * tf.cast(trunk(images) > 0, tf.float32))
+    expected = tape.gradient(score, fed) * images
+    np.testing.assert_allclose(after["elrp_native"], expected, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(before["elrp_native"], expected, rtol=1e-2)
+    np.testing.assert_array_equal(after["grad_input"], before["grad_input"])
 
 
 def test_a_figure(run, tmp_path, monkeypatch):

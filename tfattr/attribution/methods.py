@@ -39,6 +39,7 @@ class Method:
         keywords: all of its keyword parameters.
         chain_rule: of the form gradient, an engine whose changed chain rule takes the place of the ordinary one.
         extra: it needs iNNvestigate.
+        title: as figures and reports print it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Method:
     keywords: tuple[str, ...] = ()
     chain_rule: str | None = None
     extra: bool = False
+    title: str = ""
 
     def bound(self, target: str, epsilon: float, options: Mapping[str, float], name: str) -> BoundMethod:
         """With the values that its function takes of these; ``name`` is what it was asked for by."""
@@ -76,17 +78,19 @@ def register_method(
     name: str | None = None,
     chain_rule: str | None = None,
     extra: bool = False,
+    title: str = "",
 ) -> Callable[..., Any]:
     """Makes a function a method: known by its name to :func:`tfattr.attribute`, runs and the command line.
 
-    Also a decorator, with or without arguments; ``name`` is the function's own by default, ``chain_rule`` and ``extra``
-    as :class:`Method` has them. A name that is taken gets the new function.
+    Also a decorator, with or without arguments; ``name`` is the function's own by default, ``chain_rule``, ``extra`` and
+    ``title`` as :class:`Method` has them. A name that is taken gets the new function.
 
     Raises:
         SettingsError: the second parameter is none of those that the module names, or a setting has no number as its default.
     """
     if function is None:
-        return lambda given: register_method(given, name=name, chain_rule=chain_rule, extra=extra)
+        about = {"name": name, "chain_rule": chain_rule, "extra": extra, "title": title}
+        return lambda given: register_method(given, **about)
     name = name or function.__name__
     parameters = list(inspect.signature(function).parameters.values())
     form = parameters[1].name if len(parameters) > 1 else "nothing"
@@ -103,7 +107,7 @@ def register_method(
         if isinstance(default, bool) or not isinstance(default, (int, float)):
             raise SettingsError(f"the method {name}: its setting {setting} needs a number as its default")
     _METHODS[name] = Method(
-        name, function, form, settings, tuple(one.name for one in parameters[2:]), chain_rule, extra
+        name, function, form, settings, tuple(one.name for one in parameters[2:]), chain_rule, extra, title
     )
     return function
 
@@ -117,6 +121,11 @@ def find_method(name: str) -> Method:
     if name not in _METHODS:
         raise SettingsError(f"Attribution method {name!r} is not known; expected {', '.join(_METHODS)}.")
     return _METHODS[name]
+
+
+def method_title(name: str) -> str:
+    """A method's display name; "" for what is not registered, or without one."""
+    return _METHODS[name].title if name in _METHODS else ""
 
 
 def method_settings() -> dict[str, dict[str, float]]:
@@ -139,25 +148,25 @@ def check_setting(method: Method, name: str, value: float) -> None:
         )
 
 
-@register_method
+@register_method(title="saliency")
 def saliency(x, gradient):
     """``|gradient|`` (Simonyan et al. 2013)."""
     return abs(gradient)
 
 
-@register_method
+@register_method(title="gradient × input")
 def grad_input(x, gradient):
     """``gradient * x`` with the fed, preprocessed ``x`` (Shrikumar et al. 2016)."""
     return gradient * x
 
 
-@register_method
+@register_method(title="gradient norm")
 def gradient_norm(x, gradient):
     """Euclidean norm of the gradient over colours: ``[N, H, W, C]`` to ``[N, H, W, 1]``."""
     return sum(gradient[..., channel : channel + 1] ** 2 for channel in range(gradient.shape[-1])) ** 0.5
 
 
-@register_method
+@register_method(title="integrated gradients")
 def integrated_gradients(x, gradient_at, *, steps: int = 32):
     """``x`` times the mean gradient on the line from zero to ``x`` (Sundararajan et al. 2017).
 
@@ -169,7 +178,7 @@ def integrated_gradients(x, gradient_at, *, steps: int = 32):
     return x * total / steps
 
 
-@register_method
+@register_method(title="SmoothGrad")
 def smoothgrad(x, gradient_at, *, samples: int = 16, noise: float = 0.15, seed: int = 0):
     """Mean of ``|gradient|`` at ``samples`` noisy copies of ``x`` (Smilkov et al. 2017).
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from tfattr.attribution import gradients, rules
 from tfattr.attribution.flow import Flow, attribute
 from tfattr.attribution.notices import Remembered
 from tfattr.attribution.steps import Step, find_steps
+from tfattr.compat.internals import gradient_registry
 from tfattr.trunk import architecture
 from tfattr.trunk import graph as g
 
@@ -112,6 +114,20 @@ def _normalise(op: tf.Operation, m: tf.Tensor, *_: tf.Tensor) -> list[tf.Tensor 
     return [None, m - tf.reduce_mean(m, axes, keepdims=True), None]
 
 
+@functools.cache
+def _registered(rule: Callable[..., Any]) -> str:
+    """The name by which TensorFlow knows the backward pass of a registered rule."""
+    name = f"TfattrRule{rule.__name__}{id(rule)}"  # the cache holds the rule, hence its id stays its own
+
+    @tf.RegisterGradient(name)
+    def gradient(op: tf.Operation, m: tf.Tensor, *others: tf.Tensor) -> Any:
+        if _epsilon.get() is None:
+            return gradient_registry.lookup(op.type)(op, m, *others)
+        return rule(op, m, _epsilon.get())
+
+    return name
+
+
 # -- the changed graph -----------------------------------------------------------------------------------
 
 
@@ -152,6 +168,8 @@ class _Writer:
 
     def _write(self, node: g.NodeDef, step: Step) -> None:
         name = node.name
+        if step.rule is not None and step.rule.gradient is not None:
+            node.attr["_gradient_op_type"].s = _registered(step.rule.gradient).encode()
         if step.rule is rules.DIFFERENCE:
             self._as_square(node)
             return
@@ -238,13 +256,14 @@ def backward_function(
         A function of float32 ``[N, H, W, C]`` giving ``(y, m)`` or ``(y, m, gradient)``: the representation, then arrays
         of the shape of ``x``; epsilon-LRP is ``m * x``. With ``finish``: what that gives.
     """
-    net = _nets.get(trunk, "net")
+    known = tuple(rule.gradient for rule in rules.RULES.values() if rule.gradient is not None)
+    net = _nets.get(trunk, known)
     if net is None:
         own = trunk.architecture
         changed = architecture.changed(
             own, lambda graph: with_rules(graph, own.input, own.output, trunk.weights)
         )
-        net = _nets.keep(trunk, "net", changed)
+        net = _nets.keep(trunk, known, changed)
 
     key = ("native", target, epsilon, with_gradient, finish)
     passes = gradients.two_chain_rules(lambda: epsilon_rule(epsilon), target, with_gradient, finish)

@@ -7,14 +7,21 @@ m = R / z instead, so that each rule is an ordinary gradient, changed as little 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tfattr.errors import SettingsError
 
 
 class Rule(NamedTuple):
-    """Name and statement of a rule, as docs/layers.md gives them."""
+    """A rule; its name and statement as docs/layers.md gives them.
+
+    ``gradient``, of registered ones: see :func:`register_rule`; the package's own are what the engine does by itself.
+    """
 
     name: str
     says: str
+    gradient: Callable[..., Any] | None = None
 
 
 WEIGHTED = Rule("weighted sum", "R_a = a W^T (R / (z + e sign z)), once for kernel, scale and shift together")
@@ -70,3 +77,26 @@ GATES: dict[str, int] = {
     **dict.fromkeys(("Relu6", "ClipByValue"), 2),
     **dict.fromkeys(("Tanh", "Erf", "Erfc", "Exp", "Softsign", "Softplus"), 1),
 }
+
+
+def register_rule(*ops: str, says: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator: gives operations of the engine ``native`` another rule, from the next model on.
+
+    The function is given the operation (its ``inputs`` and ``outputs`` are tensors), m of its first output, which is
+    relevance over value, and epsilon. It returns m of the input, or of each input (None for what gets nothing).
+
+    Args:
+        ops: names of TensorFlow operations, such as ``"MaxPool"``.
+        says: the rule in a few words.
+
+    Raises:
+        SettingsError: no operation is named.
+    """
+    if not ops:
+        raise SettingsError("a rule of epsilon-LRP needs the names of its operations, such as MaxPool")
+
+    def register(gradient: Callable[..., Any]) -> Callable[..., Any]:
+        RULES.update(dict.fromkeys(ops, Rule(gradient.__name__, says, gradient)))
+        return gradient
+
+    return register

@@ -7,16 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tfattr.affinity.measures import DEFAULT_MEASURE, described, split_entry
+from tfattr.attribution.methods import method_title
 from tfattr.baselines import BASELINES
 
-METHODS = {
-    "saliency": "saliency",
-    "grad_input": "gradient × input",
-    "elrp": "ε-LRP",
-    "integrated_gradients": "integrated gradients",
-    "smoothgrad": "SmoothGrad",
-    "cka": "CKA",
-}
+_TITLES = {"elrp": "ε-LRP", "cka": "CKA"}  # of names that stand for several
 # What capitals and blanks alone do not give.
 _MODELS = {
     "rgb2depth": "Rgb2depth",
@@ -71,7 +65,7 @@ def known_method(method: str) -> bool:
 
 def _title(method: str) -> str:
     name = method.lower()
-    return METHODS.get(name) or (BASELINES[name].title if name in BASELINES else "")
+    return _TITLES.get(name) or method_title(name) or (BASELINES[name].title if name in BASELINES else "")
 
 
 def affinity_words(measure: str) -> str:
