@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_zoo import write_photos, write_zoo
 
+import tfattr
 from tfattr.cli.main import cli, main
 from tfattr.compat import installed
 from tfattr.errors import ProbeError
@@ -127,3 +128,18 @@ def test_a_first_run_of_the_merged_zoo_names_what_has_no_address(
     assert "38 of 38 models" in text
     assert "fcn has no public address" in text
     assert "photographs" not in text
+
+
+def test_trunks_of_ones_own_are_a_zoo(tmp_path: Path) -> None:
+    """Trunks in place of a zoo file: the run, its control of shuffled weights, the study opened again."""
+    trunks = [spec.load() for spec in open_zoo(write_zoo(tmp_path, {"one": 1, "two": 2}))]
+    photos = write_photos(tmp_path / "photos", 3)
+    study, evaluation = tfattr.reproduce(
+        trunks, tmp_path / "out", probes=[photos], methods=["grad_input"], progress=False, tell=lambda _: None
+    )
+    assert evaluation is None
+    assert tfattr.open_study(study.path) == study
+    shuffled = tfattr.open_run(tmp_path / "out/photos/controls/random")
+    assert shuffled.models == study.open().models == ("one", "two")
+    assert not (shuffled.maps(0)["one"] == study.open().maps(0)["one"]).all()
+    assert len(study.claims()) == 6

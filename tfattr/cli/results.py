@@ -115,7 +115,7 @@ def rank(
     if query is None and given:
         raise click.UsageError(f"{', '.join(given)}: for the maps of a new model, with --query MODEL.")
     if query is not None:
-        own_process(given)
+        own_process(dict(given))
         spec = find_model(query, given.get("feeding", "square"))
         Run(run).add(spec, progress=not quiet, **given)
         target_model = spec.name
@@ -147,14 +147,7 @@ def rank(
 @options.quiet
 @options.debug
 def evaluate(
-    run: str,
-    truth: str | None,
-    baselines: bool,
-    k: int | None,
-    draws: int,
-    probe: str | None,
-    quiet: bool,
-    debug: bool,
+    run: str, truth: str | None, probe: str | None, quiet: bool, debug: bool, **judging: Any
 ) -> None:
     """Precision and recall at K of RUN's affinities against measured transfer, with baselines and controls.
 
@@ -169,7 +162,7 @@ def evaluate(
         return
     study = read_study(run)
     folder = study.folder(study.main)
-    found = Run(folder).evaluate(truth, baselines, draws, k, progress=not quiet)
+    found = Run(folder).evaluate(truth, progress=not quiet, **judging)
     found.save(folder, f"{study.zoo} zoo against measured transfer")
     click.echo(found.table())
     click.echo(f"\nwritten: {folder}/evaluation.json, evaluation.csv, figures/precision_recall.png")

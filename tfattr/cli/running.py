@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,15 +11,19 @@ import click
 from tfattr.cli import options
 from tfattr.runs.settings import RunSettings
 
+_MAPS = options.together(
+    click.argument("zoo"),
+    options.probe,
+    options.probe_root,
+    options.out,
+    options.settings(),
+    options.quiet,
+    options.debug,
+)
+
 
 @click.command()
-@click.argument("zoo")
-@options.probe
-@options.probe_root
-@options.out
-@options.settings()
-@options.quiet
-@options.debug
+@_MAPS
 def run(
     zoo: str, probe: str, out: str, probe_root: str | None, quiet: bool, debug: bool, **given: Any
 ) -> None:
@@ -37,13 +42,7 @@ def run(
 
 
 @click.command()
-@click.argument("zoo")
-@options.probe
-@options.probe_root
-@options.out
-@options.settings()
-@options.quiet
-@options.debug
+@_MAPS
 def attribute(
     zoo: str, probe: str, out: str, probe_root: str | None, quiet: bool, debug: bool, **given: Any
 ) -> None:
@@ -78,19 +77,20 @@ def add(context: click.Context, run: str, model: str, quiet: bool, debug: bool, 
     from tfattr.runs.run import Run
 
     given = options.given(context)
-    own_process(given)
+    own_process(dict(given))
     made = Run(run).add(model, progress=not quiet, **given)
     click.echo(made.summary())
     raise_if_incomplete(made.lacking)
 
 
 def own_process(given: dict[str, Any]) -> RunSettings:
-    """The settings; this process, which is ours, leaves the GPUs to those of --devices."""
+    """Takes the settings out of ``given``; this process, which is ours, leaves the GPUs to those of --devices."""
     import tensorflow as tf
 
     from tfattr.precision import grow_memory, leave_gpus
 
-    settings = RunSettings().changed(**given)
+    fields = [field.name for field in dataclasses.fields(RunSettings) if field.name in given]
+    settings = RunSettings(**{name: given.pop(name) for name in fields})
     # For good, so that nothing that runs beside our own scopes switches it back.
     tf.config.experimental.enable_tensor_float_32_execution(settings.tf32)
     (leave_gpus if settings.devices else grow_memory)()
@@ -160,19 +160,7 @@ def demo(**given: Any) -> None:
     _reproduce("rooms", grids=GRIDS, **given)
 
 
-def _reproduce(
-    zoo: str,
-    out: str,
-    probes: Sequence[str],
-    roots: Sequence[str],
-    targets: tuple[str, ...],
-    truth: str | None,
-    controls: bool,
-    quiet: bool,
-    debug: bool,
-    grids: Sequence[int] = (),
-    **given: Any,
-) -> None:
+def _reproduce(zoo: str, roots: Sequence[str], quiet: bool, debug: bool, **given: Any) -> None:
     from tfattr.records import RunManifest
     from tfattr.runs.claiming import claim_lines
     from tfattr.runs.directory import lacking_lines, raise_if_incomplete
@@ -180,17 +168,7 @@ def _reproduce(
 
     settings = own_process(given)
     study, evaluation = make(
-        zoo,
-        out,
-        settings,
-        probes=probes,
-        roots=_roots(roots),
-        targets=targets,
-        truth=truth,
-        controls=controls,
-        grids=grids,
-        progress=not quiet,
-        tell=say(quiet),
+        zoo, settings=settings, roots=_roots(roots), progress=not quiet, tell=say(quiet), **given
     )
     if evaluation is not None:
         click.echo(evaluation.table())

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import Any
 
 from tfattr.records.layout import (
-    IMAGES_PER_SHARD,
     ShardLayout,
     find_shards,
     map_directory,
@@ -26,7 +25,7 @@ from tfattr.records.manifest import (
     versions,
 )
 from tfattr.records.record_key import REPRESENTATION, record_key, run_digest
-from tfattr.records.stored import CHANNELS, DTYPES, channel_mean, check_storage
+from tfattr.records.stored import channel_mean
 
 _NEED_TENSORFLOW = {
     "FEATURE_SPEC": "spec",
@@ -39,10 +38,7 @@ _NEED_TENSORFLOW = {
 }
 
 __all__ = [
-    "CHANNELS",
-    "DTYPES",
     "FEATURE_SPEC",
-    "IMAGES_PER_SHARD",
     "MANIFEST_NAME",
     "REPRESENTATION",
     "MapRecord",
@@ -51,7 +47,6 @@ __all__ = [
     "ShardWriter",
     "channel_mean",
     "check_compatible",
-    "check_storage",
     "damaged_shards",
     "decode",
     "describe_trunk",

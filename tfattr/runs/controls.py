@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +96,15 @@ def _text(frame: Preprocessing) -> str:
     return json.dumps(frame.to_dict(), sort_keys=True)
 
 
-def randomised_zoo(models: list[ModelSpec], seed: int = 0) -> list[ModelSpec]:
-    """The specs with shuffled weights, each by a seed of its own."""
+def randomised_zoo(models: Iterable[ModelSpec | Trunk], seed: int = 0) -> list[ModelSpec | Trunk]:
+    """The models with shuffled weights, each by a seed of its own; specs shuffle when they are loaded."""
+    from tfattr.trunk.randomise import randomised
+
     return [
-        dataclasses.replace(spec, loader=Randomised(spec.loader, seed + number))
-        for number, spec in enumerate(models)
+        dataclasses.replace(model, loader=Randomised(model.loader, seed + number))
+        if isinstance(model, ModelSpec)
+        else randomised(model, seed + number)
+        for number, model in enumerate(models)
     ]
 
 

@@ -69,7 +69,7 @@ def reproduce(
     out: str | os.PathLike[str],
     settings: RunSettings | None = None,
     *,
-    probes: Sequence[str] = (),
+    probes: Sequence[str | os.PathLike[str]] = (),
     roots: Mapping[str, str] | None = None,
     targets: Sequence[str] = (),
     truth: str | None = None,
@@ -105,7 +105,10 @@ def reproduce(
 
     settings = (settings or RunSettings()).changed(**changes)
     zoo, out, roots = settings.models_of(zoo), Path(out), roots or {}
-    probes, targets = tuple(probes) or PROBES.get(zoo.name, ()), tuple(targets) or (settings.target,)
+    probes, targets = (
+        tuple(map(os.fspath, probes)) or PROBES.get(zoo.name, ()),
+        tuple(targets) or (settings.target,),
+    )
     if not probes:
         raise SettingsError(f"{zoo.name}: no probe set goes with this zoo; give one or more as --probe.")
     check_first_run(zoo, probes, roots, out)
@@ -196,8 +199,10 @@ class Cached:
 
 
 @contextmanager
-def cached_trunks(models: Iterable[ModelSpec], folder: str | os.PathLike[str]) -> Iterator[list[ModelSpec]]:
-    """The models with their trunks kept under ``folder`` until the end of the block.
+def cached_trunks(
+    models: Iterable[ModelSpec | Trunk], folder: str | os.PathLike[str]
+) -> Iterator[list[ModelSpec | Trunk]]:
+    """The models with the trunks of specs kept under ``folder`` until the end of the block.
 
     What an earlier, interrupted block left there is of unknown age, so it is removed first.
     """
@@ -205,7 +210,10 @@ def cached_trunks(models: Iterable[ModelSpec], folder: str | os.PathLike[str]) -
     shutil.rmtree(folder, ignore_errors=True)
     try:
         yield [
-            dataclasses.replace(model, loader=Cached(folder / model.name, model.loader)) for model in models
+            dataclasses.replace(model, loader=Cached(folder / model.name, model.loader))
+            if isinstance(model, ModelSpec)
+            else model
+            for model in models
         ]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -23,6 +23,7 @@ from tfattr.attribution.settings import (
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.records.layout import IMAGES_PER_SHARD
 from tfattr.records.manifest import RunManifest
+from tfattr.records.stored import CHANNELS, DTYPES
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
@@ -117,9 +118,9 @@ class RunSettings:
     )
     mixture_seed: int | None = _setting(None, "Of the target channels' random mixtures; default 0.", least=0)
     channels: str = _setting(
-        "mean", "What is stored of a map: the mean of its colours, or all.", choices=("mean", "all")
+        "mean", "What is stored of a map: the mean of its colours, or all.", choices=CHANNELS
     )
-    dtype: str = _setting("float16", "Of the stored maps.", choices=("float16", "float32"))
+    dtype: str = _setting("float16", "Of the stored maps.", choices=DTYPES)
     images_per_shard: int = _setting(IMAGES_PER_SHARD, "Images of a TFRecord file.", least=1)
     batch_size: int | None = _setting(None, "Images at a time; default by input size.", least=1)
     feeding: str = _setting(
