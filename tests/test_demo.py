@@ -53,10 +53,15 @@ _FEW = [
     "denoise",
 ]
 NOTEBOOKS = {
-    "01_quickstart": {"tfattr.run(zoo,": f"tfattr.run(zoo.only({_FEW}),", "limit=20": "limit=4"},
+    "01_quickstart": {
+        "tfattr.run(zoo,": f"tfattr.run(zoo.only({_FEW}),",
+        "limit=20": "limit=4",
+        "run.report()": "",  # test_front_door.py has it
+    },
     "02_reproduce_the_paper": {
         'tfattr.open_zoo("rooms"), "out/reproduced"': f'tfattr.open_zoo("rooms").only({_FEW}), "out/reproduced"',
-        "limit=40": 'limit=12, probes=("rooms", "street")',
+        # test_study.py has two targets, controls and more.
+        'targets=("sum", "energy"), limit=40': 'limit=12, probes=("rooms", "street"), controls=False',
     },
     "03_your_own_models": {"limit=40": "limit=6"},
     "04_inside_attribution": {},
