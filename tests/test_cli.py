@@ -158,6 +158,7 @@ def test_strict_stops_at_the_unreadable_image(call, zoo, probe, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_debug_gives_the_traceback(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "tfattr.cli.main", "tree", str(tmp_path), "--debug"],
@@ -228,6 +229,7 @@ def test_evaluate_against_a_truth_of_ones_own(call, probe, tmp_path):
     assert "no such file of measured transfer" in err
 
 
+@pytest.mark.slow
 def test_missing_files_of_a_list_are_named_and_counted(call, zoo, probe, tmp_path):
     listed = tmp_path / "list.txt"
     present = sorted(path.name for path in probe.glob("0*.jpg"))

@@ -148,6 +148,7 @@ def test_a_repeated_task_computes_only_what_is_missing(planned, survey):
     assert list(plan.missing(task.model)) == []
 
 
+@pytest.mark.slow
 def test_a_task_of_an_ended_run_stops(planned, survey):
     plan, task = planned
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -180,3 +181,21 @@ def test_every_public_name_is_on_the_api_page():
     for name in names:
         where = f"{getattr(tfattr, name).__module__}.{name}"
         assert f"::: {where}\n" in text or f"::: {where.rsplit('.', 1)[0]}\n" in text, where
+
+
+def test_the_inner_loop_touches_every_package():
+    """`make test-fast` leaves no package of tfattr out: some test of it that is not marked slow imports it."""
+    packages = {path.parent.name for path in (ROOT / "tfattr").glob("*/__init__.py")}
+    assert len(packages) > 10
+    touched = set()
+    for page in (ROOT / "tests").glob("test_*.py"):
+        tree = ast.parse(page.read_text("utf-8"))
+        tests = [one for one in tree.body if isinstance(one, ast.FunctionDef) and one.name.startswith("test")]
+        quick = [one for one in tests if "slow" not in " ".join(map(ast.unparse, one.decorator_list))]
+        whole_file = any(
+            isinstance(one, ast.Assign) and ast.unparse(one) == "pytestmark = pytest.mark.slow"
+            for one in tree.body
+        )
+        if quick and not whole_file:
+            touched |= set(re.findall(r"tfattr\.(\w+)", page.read_text("utf-8")))
+    assert packages <= touched

@@ -235,6 +235,7 @@ def test_edges_of_the_photo_show_faintly():
     assert tile[100, 30].min() > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "models, methods",
     [(1, ["saliency"]), (12, ["saliency", "grad_input"]), (38, ["integrated_gradients", "elrp"])],

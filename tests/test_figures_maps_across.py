@@ -82,6 +82,7 @@ def test_photos_stand_at_the_left_of_each_band():
     assert len(words(figure, "p")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count, methods", [(1, 1), (20, 2), (38, 3)])
 def test_names_of_models_above_tiles_can_be_read(count, methods):
     methods = ["elrp", "saliency", "integrated_gradients"][:methods]

@@ -239,6 +239,7 @@ def test_folder_that_cannot_be_searched_is_named(tmp_path, monkeypatch):
 # --- damaged bytes; benchmarks/fuzz_images.py does the same with many more ---
 
 
+@pytest.mark.slow
 @settings(
     max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )

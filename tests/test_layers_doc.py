@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 
 from tfattr.attribution.deepexplain import OVERRIDDEN
@@ -147,6 +148,7 @@ def page() -> str:
     return text
 
 
+@pytest.mark.slow
 def test_page_is_that_of_the_engines():
     assert PAGE.read_text("utf-8") == page()
 

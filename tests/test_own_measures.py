@@ -211,6 +211,7 @@ def test_mean_rank_shares_ties_and_keeps_what_is_unknown():
     np.testing.assert_allclose(mean_rank(np.stack([[first] * 2, [second] * 2]))[1], expected / 4)
 
 
+@pytest.mark.slow
 def test_needs_no_tensorflow():
     code = "import sys, tfattr.measures; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

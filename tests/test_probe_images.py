@@ -215,6 +215,7 @@ def test_too_many_pixels(tmp_path):
     assert read_photo(file, max_pixels=600).shape == (20, 30, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_decompression_bomb(tmp_path):
     for side in (10_000, 20_000):  # above Pillow's warning, above its error

@@ -696,6 +696,7 @@ def test_texts_have_the_contrast_that_wcag_aa_asks_for():
             assert (other + 0.05) / (one + 0.05) >= 4.5, (ink, paper, scheme)
 
 
+@pytest.mark.slow
 def test_the_report_needs_no_tensorflow(run, tmp_path):
     code = (
         "import sys\n"

@@ -99,6 +99,7 @@ def start_at(browser, row, column):
     assert focused(browser) == (row, column)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["run", "study"])
 def test_the_page_asks_for_nothing_and_reports_no_error(browser, which, request):
     browser.get("about:blank")

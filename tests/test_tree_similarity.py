@@ -121,6 +121,7 @@ def test_newick_by_hand():
     assert text in ("(x:5,y:5);", "(y:5,x:5);")
 
 
+@pytest.mark.slow
 def test_a_large_tree_does_not_recurse():
     A = np.cumsum(np.arange(3000.0))[:, None]  # a caterpillar: each joins the last
     tree = similarity_tree(A, [f"m{row}" for row in range(3000)])

@@ -131,6 +131,7 @@ def test_only_the_damaged_shard_is_computed_again(made, out, caplog):
     assert "--repair" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_whole_folder_of_another_run(made, out):
     """All shards agree with each other and with the ids: only the mark tells."""
     map_dir = out / "attributions/one/grad_input"

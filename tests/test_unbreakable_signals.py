@@ -34,6 +34,7 @@ def unfinished(out):
     return list(out.rglob(".*unfinished-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number, status, word", SIGNALS)
 def test_in_the_middle_of_a_shard(folder, tmp_path, monkeypatch, capsys, number, status, word):
     """The signal comes between two batches, when three files are half written."""

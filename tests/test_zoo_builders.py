@@ -127,6 +127,7 @@ def test_inpainting_and_vgg_say_which_size_they_need() -> None:
         graph_shapes("vgg_16", (200, 224, 3))
 
 
+@pytest.mark.slow
 def test_colorization_normalises_each_image_by_itself() -> None:
     """A batch gives what single images give, and an image alone what batch statistics of one would."""
     values = fake.values(expected.nazeri())

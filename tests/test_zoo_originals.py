@@ -122,6 +122,7 @@ def test_weights_that_are_not_there_say_how_to_get_them(
         load("prn", checkpoint=tmp_path / "nothing")
 
 
+@pytest.mark.slow
 def test_load_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PRN, somewhere below its folder; its provenance and output are the manifest's."""
     monkeypatch.setenv("TFATTR_HOME", str(tmp_path))
