@@ -88,11 +88,19 @@ def content(results: Results) -> dict[str, Any]:
         "provenance": [provenance_view(run) for run in results.runs],
         "photos": [(name, embed_photo(photo)) for name, photo in results.runs[0].photos],
         "shown": shown,
-        "made_by": command(_REPORT, results.folder),
+        "make": {
+            "report": command(_REPORT, results.folder),
+            "affinity": command(_AFFINITY, results.runs[0].folder, _parts(results)),
+            "evaluate": command(
+                "tfattr report {run} --truth TRUTH"
+                if results.study
+                else "tfattr evaluate {run} --truth TRUTH",
+                results.folder,
+            ),
+        },
         "version": results.runs[0].manifest["versions"].get("tfattr", "unknown"),
     }
     page["run_columns"] = list(dict.fromkeys(name for one in page["runs"] for name in one["facts"]))
-    page["missing"] = _missing(results, page)
     # "Further figures" is no section of its own right: without any it is not there.
     page["toc"] = [(key, title) for key, title in SECTIONS if key != "figures" or shown["figures"]]
     page["titles"] = dict(SECTIONS)
@@ -254,49 +262,6 @@ def _interval_notes(results: Results, by_run: Sequence[Sequence[Mapping[str, Any
         for why in dict.fromkeys(entry["no_interval"] for entry in entries if entry["no_interval"]):
             notes.append(f"{where}affinities stand without intervals, since {why}.")
     return notes
-
-
-def _missing(results: Results, page: Mapping[str, Any]) -> dict[str, Any]:
-    """For each section without content what is missing and the command that makes it; else None."""
-    whole, first = (results.folder, 1), (results.runs[0].folder, _parts(results))
-    shown, matrix = page["shown"], page["data"]["matrices"]
-    evaluate = "tfattr report {run} --truth TRUTH" if results.study else "tfattr evaluate {run} --truth TRUTH"
-    needs = {
-        "recommended": (
-            page["recommended"],
-            "There is no ranking.npz: the models were not ranked as sources of each other.",
-            (_REPORT, *whole),
-        ),
-        "matrix": (matrix, "There is no affinity.npz.", (_AFFINITY, *first)),
-        "sources": (
-            page["best"],
-            "Best sources need the affinities of two models or more.",
-            (_AFFINITY, *first),
-        ),
-        "trees": (page["trees"] or shown["trees"], "There is no tree_METHOD.nwk.", (_AFFINITY, *first)),
-        "evaluation": (
-            page["evaluations"],
-            "There is no evaluation.json: the rankings were not compared with measured transfer.",
-            (evaluate, *whole),
-        ),
-        "claims": (
-            page["claims"],
-            "There is no claims.json: the paper's claims were not tested on this.",
-            (_REPORT, *whole),
-        ),
-        "graph": (shown["graph"], "There is no figure of the model graph.", (_REPORT, *whole)),
-        "maps": (shown["maps"], "There is no figure of attribution maps.", (_AFFINITY, *first)),
-        "costs": (page["costs"], "There is no cost.json: times were not kept.", (_REPORT, *whole)),
-        "intervals": (
-            not matrix or any(entry["low"] for entry in matrix),
-            "Affinities stand without intervals: there is no affinity_images.npz that fits.",
-            (_AFFINITY, *first),
-        ),
-    }
-    absent: dict[str, Any] = {key: None for key, _ in SECTIONS}
-    for section, (there, text, made_by) in needs.items():
-        absent[section] = None if there else {"text": text, "command": command(*made_by)}
-    return absent
 
 
 def command(template: str, folder: Path, parts: int = 1) -> str:
