@@ -1,4 +1,4 @@
-"""Time and core time of `tfattr.measures.predictivity` on a run's representations: all pairs of models.
+"""Time and core time of `tfattr.baselines.predictivity` on a run's representations: all pairs of models.
 
 python benchmarks/predictivity.py out/demo/rooms          (OPENBLAS_NUM_THREADS=1 for one thread)
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from tfattr.baselines import code_grids
-from tfattr.measures import predictivity
+from tfattr.baselines import code_grids, predictivity
 from tfattr.runs.representations import Representations
 
 

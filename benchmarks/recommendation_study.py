@@ -52,7 +52,7 @@ from scipy.stats import rankdata
 
 from tfattr.affinity import ImageCosines
 from tfattr.evaluation import Ranking, Truth, find_truth, interval, read_truth, resamples
-from tfattr.measures import mean_rank
+from tfattr.evaluation.sources import mean_rank
 from tfattr.runs.ranking import INGREDIENTS, map_rankings, representation_rankings
 from tfattr.runs.results import IMAGES_NAME
 from tfattr.zoo.file import open_zoo

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from found import some
 
-from tfattr.baselines import code_grids
+from tfattr.baselines import code_grids, predictivity
+from tfattr.baselines.predictivity import components
 from tfattr.errors import SettingsError
-from tfattr.measures import mean_rank, predictivity
-from tfattr.measures.predictivity import components
+from tfattr.evaluation.sources import mean_rank
 
 IMAGES, SIDE = 11, 4
 
@@ -213,5 +213,5 @@ def test_mean_rank_shares_ties_and_keeps_what_is_unknown():
 
 @pytest.mark.slow
 def test_needs_no_tensorflow():
-    code = "import sys, tfattr.measures; assert 'tensorflow' not in sys.modules"
+    code = "import sys, tfattr.baselines; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

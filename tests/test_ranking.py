@@ -14,12 +14,11 @@ from small_zoo import write_photos, write_zoo
 
 import tfattr
 from tfattr.affinity import ImageCosines
-from tfattr.baselines import dds
+from tfattr.baselines import dds, predictivity
 from tfattr.cli.main import cli
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.evaluation import interval, resamples
 from tfattr.evaluation.sources import RANKING_NAME, SourceRanking
-from tfattr.measures import predictivity
 from tfattr.runs.ranking import INGREDIENTS, rank_run
 from tfattr.runs.representations import Representations
 from tfattr.runs.study import STUDY_NAME

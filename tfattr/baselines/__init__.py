@@ -1,4 +1,4 @@
-"""Baseline measures of transferability: from representations instead of attribution maps, and controls.
+"""Measures of transferability from representations instead of attribution maps: baselines, one of our own, and controls.
 
 ``prepare("rsa", representations).affinity()`` is the affinity of the models, as :mod:`tfattr.affinity` has it for maps:
 symmetric, higher is more alike. ``.affinity(rows)`` is the measure on resampled images, for bootstrap intervals; the
@@ -16,6 +16,7 @@ from tfattr.baselines.comparisons import Prepared
 from tfattr.baselines.controls import raw_pixel_cosines, symmetrised_truth
 from tfattr.baselines.dds import dds
 from tfattr.baselines.depara import EDGE_WEIGHT, depara, depara_edges, depara_graph
+from tfattr.baselines.predictivity import Predictivity, predictivity
 from tfattr.baselines.registry import BASELINES, Baseline, prepare, register
 from tfattr.baselines.representations import code_grids
 from tfattr.baselines.rsa import rsa
@@ -25,6 +26,7 @@ __all__ = [
     "BASELINES",
     "EDGE_WEIGHT",
     "Baseline",
+    "Predictivity",
     "Prepared",
     "code_grids",
     "dds",
@@ -33,6 +35,7 @@ __all__ = [
     "depara_edges",
     "depara_graph",
     "linear_cka",
+    "predictivity",
     "prepare",
     "raw_pixel_cosines",
     "register",
@@ -56,5 +59,6 @@ for _one in (
     ),
     Baseline("dds", dds, "DDS"),
     Baseline("depara", depara_graph, "DEPARA", given={"nodes": "maps"}),
+    Baseline("predictivity", predictivity, kind="own", given={"grids": "grids"}),
 ):
     register(_one)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from tfattr.affinity.ranking import rank
 from tfattr.errors import RecordsError, SettingsError
@@ -159,6 +159,20 @@ class SourceRanking:
         values = np.stack([one.matrix for one in rankings])
         names = tuple(one.name for one in rankings)
         return cls(tuple(models), tuple(images), names, values, low, high, first, dict(missing))
+
+
+def mean_rank(matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over matrices ``[..., M, M]`` of each row's ranks off the diagonal (1 the lowest), over M; diagonal 1.
+
+    Ties get their mean rank; NaN where a matrix has it. No measure's scale counts, only its order.
+    """
+    total = 0.0
+    for matrix in matrices:
+        own = np.eye(matrix.shape[-1], dtype=bool)
+        ranked = rankdata(np.where(own, -np.inf, matrix), axis=-1, nan_policy="omit")
+        total = total + np.where(np.isnan(matrix) & ~own, np.nan, ranked - 1)
+    mean = total / (len(matrices) * matrices[0].shape[-1])
+    return np.where(np.eye(mean.shape[-1], dtype=bool), 1.0, mean)
 
 
 def ranking_text(ranked: SourceRanking, target: str, by: str = RECOMMENDED) -> str:

@@ -243,7 +243,7 @@ for _one in (
         "matrix",
         "Affinity by every method on every probe set (figure S2 of the paper): columns that look alike mean that the "
         "choice of images hardly matters.",
-        "Sheet of heat maps of the affinity, one for every method and probe set, on one colour scale a method.",
+        "Sheet of heat maps of the affinity, one for every method and probe set, on one colour scale.",
         of="study",
     ),
     Plot(

@@ -16,8 +16,7 @@ from tfattr.affinity.measures import entry_name
 from tfattr.baselines import BASELINES, code_grids, prepare
 from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.evaluation import RECOMMENDED, Ranking, resamples
-from tfattr.evaluation.sources import RANKING_NAME, SHOWN, SourceRanking
-from tfattr.measures import mean_rank
+from tfattr.evaluation.sources import RANKING_NAME, SHOWN, SourceRanking, mean_rank
 from tfattr.probe import read_photo
 from tfattr.records import RunManifest
 from tfattr.runs.controls import probe_of
