@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import math
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,9 +17,10 @@ from zoo import expected, fake
 
 from tfattr.errors import ModelFileError, SettingsError
 from tfattr.trunk import Preprocessing, Trunk
-from tfattr.zoo import families, family
+from tfattr.zoo import Family, families, family
 from tfattr.zoo.inpainting import check_checkpoint, make_mask
 from tfattr.zoo.nazeri import build as build_nazeri
+from tfattr.zoo.spec import ModelSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -152,10 +157,37 @@ def test_colorization_normalises_each_image_by_itself() -> None:
 
 def test_listing_families_imports_no_tensorflow() -> None:
     import subprocess
-    import sys
 
     code = "import sys, tfattr.zoo; tfattr.zoo.families(); assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_a_family_is_a_module_and_a_table_of_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named in a zoo file it brings its frame, its layer and its options."""
+    mine = ModuleType("tfattr.zoo.mine")
+    mine.build = lambda images, *, factor=1.0: (images, {"features": images * factor})
+    table = {"builder": {"module": "mine", "output": "features", "options": ["factor"]}, "size": [8, 6]}
+    table |= {"color": "BGR", "range": "[-1,1]"}
+    monkeypatch.setitem(sys.modules, "tfattr.zoo.mine", mine)
+    monkeypatch.setattr(
+        importlib.import_module("tfattr.zoo.families"), "manifest", lambda: {"family": {"mine": table}}
+    )
+    stated = {"name": "net", "source": "checkpoint", "path": "x", "builder": "mine", "factor": 3.0}
+    with pytest.raises(SettingsError, match=r"mine.*has no option 'depth'; it has factor"):
+        ModelSpec.from_table({**stated, "depth": 2}, "zoo.toml", tmp_path).load()
+    fake.write(tmp_path / "x", {"unused": np.zeros(1, np.float32)})
+    trunk = ModelSpec.from_table(stated, "zoo.toml", tmp_path).load()
+    assert trunk.preprocessing == Preprocessing((8, 6), "BGR", "[-1,1]", (0.0,))
+    x = np.ones((1, 8, 6, 3), np.float32)
+    np.testing.assert_array_equal(trunk(x), 3 * x)
+
+
+@pytest.mark.parametrize("known", families().values(), ids=lambda known: known.name)
+def test_the_manifest_names_the_options_that_a_builder_takes(known: Family) -> None:
+    build = importlib.import_module(f"tfattr.zoo.{known.build.module}").build
+    assert set(known.options) == set(inspect.signature(build).parameters) - {"images", "is_training"}
 
 
 def test_an_unknown_family_names_the_nearest() -> None:

@@ -22,8 +22,7 @@ import pytest
 from tfattr.errors import ModelFileError, TfattrError
 from tfattr.safety.unpack import unpack
 from tfattr.zoo import cache, originals
-from tfattr.zoo.download import download
-from tfattr.zoo.fetch import fetch, read_lock, resolve, verify
+from tfattr.zoo.fetch import download, fetch, read_lock, resolve, verify
 from tfattr.zoo.originals import Download, Entry, entry
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)

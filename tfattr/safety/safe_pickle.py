@@ -39,8 +39,7 @@ class _DType:
 class _Array:
     """An array to be: how numpy's ``_reconstruct`` begins one and its state completes it."""
 
-    def __init__(self) -> None:
-        self.value: Any = None
+    value: Any = None
 
     def __setstate__(self, state: tuple) -> None:
         shape, dtype, fortran, content = state[-4:]  # in front of them a version, or nothing
@@ -74,11 +73,6 @@ def _scalar(dtype: _DType, content: Any = b"") -> _Array:
     return found
 
 
-def _from_buffer(buffer: Any, dtype: _DType, shape: tuple[int, ...], order: str) -> _Array:
-    """How protocol 5 stores an array."""
-    return _Array().fill(buffer, dtype, shape, order)
-
-
 def _encode(text: str, encoding: str) -> bytes:
     """Python 2's byte strings as protocol 2 stores them: latin-1 text."""
     if encoding != "latin1":
@@ -95,7 +89,7 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
 for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _reconstruct
     _ALLOWED[f"{_core}.multiarray", "scalar"] = _scalar
-    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _from_buffer
+    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = lambda *given: _Array().fill(*given)  # of protocol 5
 
 
 class _ArraysOnly(PythonUnpickler):
