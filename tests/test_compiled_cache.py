@@ -41,9 +41,9 @@ def trunk_of(folder, seed, filters=4):
 
 @pytest.fixture(autouse=True)
 def nothing_kept():
-    architecture.forget()
+    architecture._functions.clear()
     yield
-    architecture.forget()
+    architecture._functions.clear()
 
 
 @pytest.fixture
@@ -86,20 +86,20 @@ def test_another_key_or_xla_is_another_function(tmp_path, traces):
 
 
 def test_the_cache_is_bounded_and_forgets_what_was_not_asked_for_longest(tmp_path, traces, monkeypatch):
-    assert architecture.KEPT == 32
-    monkeypatch.setattr(architecture, "KEPT", 3)
+    assert architecture._functions.most == 32
+    monkeypatch.setattr(architecture._functions, "most", 3)
     trunk, wanted = trunk_of(tmp_path, 0)
     x = images(1, SHAPE)
     held = trunk.compiled(("key", 0), slope)
     for number in (1, 2, 0, 3):  # 3 takes the place of 1
         trunk.compiled(("key", number), slope)
-    assert len(architecture._slots) == 3
+    assert len(architecture._functions) == 3
     assert len(traces) == 4
     trunk.compiled(("key", 0), slope)
     assert len(traces) == 4
     trunk.compiled(("key", 1), slope)
     assert len(traces) == 5
-    assert len(architecture._slots) == 3
+    assert len(architecture._functions) == 3
     np.testing.assert_allclose(held(x)[1], wanted(x), atol=1e-5)  # a function in use outlives its place
 
 

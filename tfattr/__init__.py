@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Preprocessing": "tfattr.trunk.preprocessing",
     "Trunk": "tfattr.trunk.trunk",
-    "load_model": "tfattr.trunk.loaders",
+    "load_model": "tfattr.trunk.trunk",
     "TfattrError": "tfattr.errors",
     "load": "tfattr.zoo.loading",
     "open_zoo": "tfattr.zoo.file",

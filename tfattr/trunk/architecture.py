@@ -20,8 +20,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -29,8 +27,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfattr.trunk import graph as g
+from tfattr.trunk.kept import Kept
 
-KEPT = 32  # compiled functions of the process; the one that has not been asked for longest goes
 Passes = Callable[..., Any]
 
 
@@ -147,16 +145,7 @@ def visible(y: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.math.is_nan(before), before, y)
 
 
-class _Slot:
-    """A function that is compiled by whoever asks for it first; others wait."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.function: Callable | None = None
-
-
-_lock = threading.Lock()
-_slots: OrderedDict[tuple, _Slot] = OrderedDict()
+_functions: Kept[Callable] = Kept(32)  # of the process
 
 
 def compiled(
@@ -166,7 +155,7 @@ def compiled(
     specs: Sequence[tf.TensorSpec] = (),
     xla: bool = False,
 ) -> Callable:
-    """``passes`` over an architecture, compiled on first use and kept for the process (at most ``KEPT`` functions).
+    """``passes`` over an architecture, compiled on first use and kept for the process (see ``_functions``).
 
     Args:
         net: the architecture.
@@ -179,21 +168,7 @@ def compiled(
     Returns:
         A function of ``(x, *further, *weights)``. Threads may call it at the same time.
     """
-    with _lock:
-        slot = _slots.setdefault((net.key, key, xla), _Slot())
-        _slots.move_to_end((net.key, key, xla))
-        while len(_slots) > KEPT:
-            _slots.popitem(last=False)
-    with slot.lock:
-        if slot.function is None:
-            slot.function = _compile(net, passes, list(specs), xla)
-        return slot.function
-
-
-def forget() -> None:
-    """Drops every compiled function."""
-    with _lock:
-        _slots.clear()
+    return _functions.get((net.key, key, xla), lambda: _compile(net, passes, list(specs), xla))
 
 
 def _compile(net: Architecture, passes: Passes, specs: list[tf.TensorSpec], xla: bool) -> Callable:

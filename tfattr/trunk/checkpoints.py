@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from tfattr.io import file_digest
 from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk import freeze
 from tfattr.trunk import graph as g
+from tfattr.trunk.kept import Kept
 from tfattr.trunk.opened import Opened
 from tfattr.trunk.preprocessing import Preprocessing
 
@@ -103,19 +102,10 @@ def build_graph(
     structure = getattr(build, "structure", None)
     if not isinstance(structure, str):
         return _built(build, shape, output, where)
-    key = (structure, shape, output)
-    with _lock:
-        if key not in _graphs:
-            _graphs[key] = _built(build, shape, output, where)
-        _graphs.move_to_end(key)
-        while len(_graphs) > _KEPT_GRAPHS:
-            _graphs.popitem(last=False)
-        return _graphs[key]
+    return _graphs.get((structure, shape, output), lambda: _built(build, shape, output, where))
 
 
-_KEPT_GRAPHS = 8
-_lock = threading.Lock()
-_graphs: OrderedDict[tuple, tuple[g.GraphDef, str, str]] = OrderedDict()
+_graphs: Kept[tuple[g.GraphDef, str, str]] = Kept(8)
 
 
 def _built(

@@ -6,19 +6,16 @@ import difflib
 import hashlib
 import math
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfattr.errors import GraphError
+from tfattr.trunk.kept import Kept
 
 GraphDef = tf.compat.v1.GraphDef
 NodeDef = tf.compat.v1.NodeDef
-T = TypeVar("T")
 
 
 def split(ref: str) -> tuple[str, int]:
@@ -305,17 +302,18 @@ def lift_large(graph_def: GraphDef, weights: bool = False) -> tuple[GraphDef, di
     return replaced(graph_def, placeholders), large
 
 
-_KEPT = 24  # graphs without weights, and sessions on them: of one architecture while it is loaded about ten
-_lock = threading.Lock()
-_sessions: OrderedDict[bytes, tf.compat.v1.Session] = OrderedDict()
-_written: OrderedDict[bytes, GraphDef] = OrderedDict()
+# By graphs without weights: of one architecture, while it is loaded, about ten.
+_sessions: Kept[tf.compat.v1.Session] = Kept(24)
+_written: Kept[GraphDef] = Kept(24)
 
 
 def run(graph_def: GraphDef, tensors: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Values of ``tensors``, computed on the CPU. Graphs that differ in their weights alone share a session."""
     light, large = lift_large(graph_def, weights=True)
     fed = {_port(ref): array for ref, array in {**large, **feeds}.items()}
-    session = _remembered(_sessions, light, _session)
+    session = _sessions.get(
+        _digest(light), lambda: _session(light)
+    )  # closed when the last that uses it lets it go
     return session.run([_port(ref) for ref in tensors], fed)
 
 
@@ -326,29 +324,18 @@ def _session(light: GraphDef) -> tf.compat.v1.Session:
 def written(graph_def: GraphDef) -> GraphDef:
     """The graph as the installed TensorFlow writes it, its shapes checked; what it raises are TensorFlow's errors."""
     light, large = lift_large(graph_def, weights=True)
-    found = _remembered(_written, light, lambda graph: check_shapes(imported(graph)).as_graph_def())
+    found = _written.get(_digest(light), lambda: check_shapes(imported(light)).as_graph_def())
     return replaced(found, {name: constant(name, array) for name, array in large.items()})
 
 
 def forget() -> None:
     """Drops what :func:`run` and :func:`written` remember."""
-    with _lock:
-        _sessions.clear()
-        _written.clear()
+    _sessions.clear()
+    _written.clear()
 
 
-def _remembered(known: OrderedDict[bytes, T], light: GraphDef, make: Callable[[GraphDef], T]) -> T:
-    key = hashlib.sha256(light.SerializeToString(deterministic=True)).digest()
-    with _lock:
-        if key in known:
-            known.move_to_end(key)
-            return known[key]
-    made = make(light)
-    with _lock:
-        made = known.setdefault(key, made)
-        while len(known) > _KEPT:
-            known.popitem(last=False)  # closed when the last that uses it lets it go
-    return made
+def _digest(light: GraphDef) -> bytes:
+    return hashlib.sha256(light.SerializeToString(deterministic=True)).digest()
 
 
 def unoptimised() -> tf.compat.v1.ConfigProto:

@@ -102,28 +102,6 @@ def open_trunk(
     return cls(name or opened.name, plain, preprocessing, opened.provenance)
 
 
-def load_model(model: Any, *, source: str | None = None, **options: Any) -> Trunk:
-    """Any model as a Trunk: a file, folder, checkpoint prefix or Hub address, a Keras model, or what can be called.
-
-    The door is told by the file (``source`` names it otherwise); ``options`` are those of that door, see the methods
-    ``from_...`` of :class:`tfattr.trunk.Trunk`. A saved trunk needs none.
-
-    Raises:
-        SettingsError: the door does not take one of the options, or needs one more.
-        ModelFileError, GraphError: see the loaders.
-    """
-    from tfattr.trunk.trunk import Trunk
-
-    where = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
-    source = source or kind_of(model, builder="build" in options, layer="layer" in options)
-    if source not in OPTIONS:
-        raise SettingsError(f"{where}: source is {source!r}; expected one of {', '.join(OPTIONS)}.")
-    if source == "trunk":
-        return Trunk.load(model, **options)
-    check_options(source, options, where)
-    return open_trunk(Trunk, source, model, **options)
-
-
 def check_options(source: str, options: Mapping[str, Any], where: str) -> None:
     """Raises SettingsError where a door does not take an option, or needs one that is not there."""
     taken = (*Common.__annotations__, *OPTIONS[source])

@@ -19,7 +19,7 @@ from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk import graph as g
 from tfattr.trunk.architecture import Architecture, Passes, architecture, compiled, lift, visible
 from tfattr.trunk.assemble import InferenceGraph, check_inference_graph, folded
-from tfattr.trunk.loaders import open_trunk
+from tfattr.trunk.loaders import OPTIONS, check_options, kind_of, open_trunk
 from tfattr.trunk.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -342,6 +342,26 @@ class Trunk:
         return open_trunk(
             cls, "hub", handle, output=output, input=input, signature=signature, tags=tags, **common
         )
+
+
+def load_model(model: Any, *, source: str | None = None, **options: Any) -> Trunk:
+    """Any model as a Trunk: a file, folder, checkpoint prefix or Hub address, a Keras model, or what can be called.
+
+    The door is told by the file (``source`` names it otherwise); ``options`` are those of that door, see the methods
+    ``from_...`` of :class:`tfattr.trunk.Trunk`. A saved trunk needs none.
+
+    Raises:
+        SettingsError: the door does not take one of the options, or needs one more.
+        ModelFileError, GraphError: see the loaders.
+    """
+    where = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
+    source = source or kind_of(model, builder="build" in options, layer="layer" in options)
+    if source not in OPTIONS:
+        raise SettingsError(f"{where}: source is {source!r}; expected one of {', '.join(OPTIONS)}.")
+    if source == "trunk":
+        return Trunk.load(model, **options)
+    check_options(source, options, where)
+    return open_trunk(Trunk, source, model, **options)
 
 
 def _serialized(graph_def: g.GraphDef) -> bytes:
