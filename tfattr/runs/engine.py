@@ -20,47 +20,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tfattr.errors import SettingsError, WorkersError
 from tfattr.runs.settings import RunSettings
 
-
-class Engine(NamedTuple):
-    """What :func:`tfattr.runs.attribution.attribute_zoo` and :func:`tfattr.runs.analysis.analyse` take.
-
-    Attributes:
-        runner: of maps.
-        executor: of the affinity; None computes it in this process.
-    """
-
-    runner: Any
-    executor: Any = None
-
-
-@contextmanager
-def open_engine(settings: RunSettings) -> Iterator[Engine]:
-    """Opens the engine that ``runner``, ``runner_options`` and ``devices`` name.
-
-    Raises:
-        SettingsError: options that do not go together, or a device that is not known.
-        MissingExtraError: Beam is not installed.
-    """
-    runner, devices = settings.runner, settings.devices
-    if settings.runner_options and runner == "local":
-        raise SettingsError("--runner-options are for --runner beam; the local runner has none.")
-    if devices and runner != "local":
-        raise SettingsError(f"--devices is for the local runner; the workers of {runner} take what they see.")
-    if runner == "beam":
-        from tfattr.runs.beam import BeamEngine, BeamOptions
-
-        with BeamEngine(BeamOptions.parse(settings.runner_options)) as engine:
-            yield Engine(engine.runner, engine)
-    elif devices:
-        from tfattr.runs.engine import DevicesRunner, check_devices
-
-        yield Engine(functools.partial(DevicesRunner, check_devices(devices)))
-    else:
-        from tfattr.runs.attribution import LocalRunner
-
-        yield Engine(LocalRunner)
-
-
 # Nothing here may import TensorFlow at module level: a process chooses its device before that.
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -149,14 +108,9 @@ class DevicesRunner:
         task = Task(trunk.name, save_trunk(self._plan.out, trunk), tuple(works))
         self._models.append(trunk.name)
         self._watch.expect(trunk.name, works)
-        self._futures.append(self._submitted(task))
+        with _told_if_lost():
+            self._futures.append(self._pool.submit(_perform, task))
         self._collect(most=2 * len(self._devices))  # trunks that wait as files
-
-    def _submitted(self, task: Task) -> Future:
-        try:
-            return self._pool.submit(_perform, task)
-        except BrokenProcessPool as error:
-            raise _lost() from error
 
     def __exit__(self, kind: Any, *_: object) -> None:
         from tfattr.runs.workers import record_outcome, remove_trunks
@@ -174,24 +128,63 @@ class DevicesRunner:
     def _collect(self, most: int) -> None:
         """Waits until at most ``most`` tasks are open; raises what a task raised."""
         while True:
-            open_ones = [future for future in self._futures if not future.done()]
-            for future in self._futures:
-                if future.done():
-                    try:
-                        future.result()
-                    except BrokenProcessPool as error:
-                        raise _lost() from error
-            self._futures = open_ones
-            if len(open_ones) <= most:
+            done = [future for future in self._futures if future.done()]
+            self._futures = [future for future in self._futures if future not in done]
+            with _told_if_lost():
+                for future in done:
+                    future.result()
+            if len(self._futures) <= most:
                 return
-            wait(open_ones, return_when=FIRST_COMPLETED)
+            wait(self._futures, return_when=FIRST_COMPLETED)
 
 
-def _lost() -> Exception:
-    return WorkersError(
-        "a process of --devices was killed (the system does that when memory is short); what is done is kept, the "
-        "same command continues."
-    )
+@contextmanager
+def _told_if_lost() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise WorkersError(
+            "a process of --devices was killed (the system does that when memory is short); what is done is kept, the "
+            "same command continues."
+        ) from error
+
+
+class Engine(NamedTuple):
+    """What :func:`tfattr.runs.attribution.attribute_zoo` and :func:`tfattr.runs.analysis.analyse` take.
+
+    Attributes:
+        runner: of maps.
+        executor: of the affinity; None computes it in this process.
+    """
+
+    runner: Any
+    executor: Any = None
+
+
+@contextmanager
+def open_engine(settings: RunSettings) -> Iterator[Engine]:
+    """Opens the engine that ``runner``, ``runner_options`` and ``devices`` name.
+
+    Raises:
+        SettingsError: options that do not go together, or a device that is not known.
+        MissingExtraError: Beam is not installed.
+    """
+    runner, devices = settings.runner, settings.devices
+    if settings.runner_options and runner == "local":
+        raise SettingsError("--runner-options are for --runner beam; the local runner has none.")
+    if devices and runner != "local":
+        raise SettingsError(f"--devices is for the local runner; the workers of {runner} take what they see.")
+    if runner == "beam":
+        from tfattr.runs.beam import BeamEngine, BeamOptions
+
+        with BeamEngine(BeamOptions.parse(settings.runner_options)) as engine:
+            yield Engine(engine.runner, engine)
+    elif devices:
+        yield Engine(functools.partial(DevicesRunner, check_devices(devices)))
+    else:
+        from tfattr.runs.attribution import LocalRunner
+
+        yield Engine(LocalRunner)
 
 
 # What follows runs in the processes.
