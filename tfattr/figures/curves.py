@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from tfattr.errors import SettingsError
+from tfattr.evaluation import oracle_precision, random_precision
 from tfattr.figures.grid import MARGIN, Grid
 from tfattr.figures.names import method_name
 from tfattr.figures.style import FONT, MARKERS, SAFE_COLOURS, inch_text, new_figure, text_width, widest
@@ -61,8 +62,11 @@ def precision_recall_figure(
     kinds = {name: (kinds or {}).get(name, "maps") for name in precision}
     styles = _styles(kinds)
     references = {
-        "oracle": (np.minimum(1, relevant / ks), np.minimum(1, ks / relevant), ":"),
-        "random": (np.full(count, relevant / count), ks / count, "--"),
+        name: (precision_at, precision_at * ks / relevant, style)
+        for name, precision_at, style in (
+            ("oracle", oracle_precision(relevant, count), ":"),
+            ("random", random_precision(relevant, count), "--"),
+        )
     }
     blocks = _blocks(kinds, styles, references, headed=len(set(kinds.values())) > 1)
     full = 0.5 + 2 * _WIDTH + 0.6

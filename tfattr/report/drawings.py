@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import newick
+import numpy as np
 
 from tfattr.errors import RecordsError
+from tfattr.evaluation import oracle_precision, random_precision
 from tfattr.figures.style import NEUTRAL, SAFE_COLOURS, group_colours
 from tfattr.report.numbers import finite, listed, number
 
@@ -138,10 +140,11 @@ def curve_panels(
     if not drawn:
         return None
     count = len(drawn[0][1]["precision"])
-    ks = range(1, count + 1)
+    ks = np.arange(1, count + 1)
+    expected = {"random": random_precision(relevant, count), "perfect": oracle_precision(relevant, count)}
     references = {
-        "precision": {"random": [relevant / count] * count, "perfect": [min(1, relevant / k) for k in ks]},
-        "recall": {"random": [k / count for k in ks], "perfect": [min(1, k / relevant) for k in ks]},
+        "precision": expected,
+        "recall": {name: values * ks / relevant for name, values in expected.items()},
     }
     keys = [
         {
@@ -152,31 +155,27 @@ def curve_panels(
         }
         for place, (name, row) in enumerate(drawn)
     ]
-    found = []
-    for which in ("precision", "recall"):
-        found.append(
-            {
-                "title": f"{which.capitalize()} at K",
-                "lines": [
-                    {**key, "points": _points(row[which], count)} for key, (_, row) in zip(keys, drawn)
-                ],
-                "references": [
-                    {"name": name, "points": _points(values, count)}
-                    for name, values in references[which].items()
-                ],
-                "x_ticks": [
-                    {"at": _x(k, count), "text": k} for k in ks if k == 1 or k % (5 if count > 8 else 1) == 0
-                ],
-                "y_ticks": [
-                    {"at": _y(value), "text": f"{value:.1f}"} for value in (0, 0.2, 0.4, 0.6, 0.8, 1)
-                ],
-            }
-        )
+    found = [
+        {
+            "title": f"{which.capitalize()} at K",
+            "lines": [{**key, "points": _points(row[which], count)} for key, (_, row) in zip(keys, drawn)],
+            "references": [
+                {"name": name, "points": _points(values, count)} for name, values in references[which].items()
+            ],
+            "x_ticks": [
+                {"at": _x(k, count), "text": k}
+                for k in ks.tolist()
+                if k == 1 or k % (5 if count > 8 else 1) == 0
+            ],
+            "y_ticks": [{"at": _y(value), "text": f"{value:.1f}"} for value in (0, 0.2, 0.4, 0.6, 0.8, 1)],
+        }
+        for which in ("precision", "recall")
+    ]
     return {
         "panels": found,
         "keys": keys,
         "table": {
-            "ks": list(ks),
+            "ks": ks.tolist(),
             "rows": [
                 (name, [finite(v) for v in row["precision"]], [finite(v) for v in row["recall"]])
                 for name, row in drawn

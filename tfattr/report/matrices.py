@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 
 from tfattr.affinity.images import ImageCosines
 from tfattr.errors import RecordsError
+from tfattr.evaluation import resamples as draw
 from tfattr.figures.matrices import affinity_scale
 from tfattr.figures.names import method_name
 from tfattr.figures.style import group_colours
@@ -44,9 +45,7 @@ def bootstrap_interval(
 
     Images are drawn with replacement; an affinity is known only as well as the choice of images allows.
     """
-    count = len(cosines.images)
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
-    means = cosines.mean(method, weights)
+    means = cosines.mean(method, draw(len(cosines.images), resamples, seed))
     tails = 100 * np.array([(1 - level) / 2, (1 + level) / 2])
     unknown = np.isnan(means)
     bounds = np.percentile(np.where(unknown, 0.0, means), tails, axis=0)
