@@ -147,9 +147,8 @@ def sample_size_curve(
             row[random.choice(count, size, replace=False)] = 1
         parts = cosines.mean(method, weights)
         rows.append(_summary(matrix_correlation(parts, whole)))
-        trees.append(
-            _summary([matrix_correlation(_cophenetic(part, cosines.models), tree) for part in parts])
-        )
+        grown = np.stack([_cophenetic(part, cosines.models) for part in parts])
+        trees.append(_summary(matrix_correlation(grown, tree)))
     return SizeCurve(method, tuple(sizes), np.array(rows), np.array(trees))
 
 

@@ -180,9 +180,9 @@ class Evaluation:
                 continue
             mine, its = np.nanmean(best.scores.spearman), row["spearman"]
             row["behind"] = None if its is None else float(mine - its)
-            pair = best.intervals, one.intervals
-            if all(pair) and pair[0].draws == pair[1].draws:
-                ends = interval(pair[0].means - pair[1].means)
+            own, other = best.intervals, one.intervals
+            if own is not None and other is not None and own.draws == other.draws:
+                ends = interval(own.means - other.means)
                 row["behind_interval"] = list(ends) if np.isfinite(ends).all() else None
         return rows
 

@@ -150,8 +150,8 @@ class SourceRanking:
             if one.resampled is None:
                 raise SettingsError(f"the ranking {one.name!r} has no draws; its interval is not known")
             drawn = np.asarray(one.resampled())
-            for at in np.ndindex(count, count):
-                low[(number, *at)], high[(number, *at)] = interval(drawn[(slice(None), *at)])
+            for t, s in np.ndindex(count, count):
+                low[number, t, s], high[number, t, s] = interval(drawn[:, t, s])
             known = np.isfinite(drawn) & ~np.eye(count, dtype=bool)
             best = np.where(known, drawn, -np.inf).argmax(axis=-1)[:, :, None] == np.arange(count)
             with np.errstate(invalid="ignore"):  # a draw of too few different images says nothing
@@ -166,13 +166,11 @@ def mean_rank(matrices: Sequence[np.ndarray]) -> np.ndarray:
 
     Ties get their mean rank; NaN where a matrix has it. No measure's scale counts, only its order.
     """
-    total = 0.0
-    for matrix in matrices:
-        own = np.eye(matrix.shape[-1], dtype=bool)
-        ranked = rankdata(np.where(own, -np.inf, matrix), axis=-1, nan_policy="omit")
-        total = total + np.where(np.isnan(matrix) & ~own, np.nan, ranked - 1)
-    mean = total / (len(matrices) * matrices[0].shape[-1])
-    return np.where(np.eye(mean.shape[-1], dtype=bool), 1.0, mean)
+    stacked = np.stack(matrices)
+    own = np.identity(stacked.shape[-1]) > 0
+    ranked = rankdata(np.where(own, -np.inf, stacked), axis=-1, nan_policy="omit")
+    ranked = np.where(np.isnan(stacked) & ~own, np.nan, ranked - 1)
+    return np.where(own, 1.0, ranked.mean(axis=0) / stacked.shape[-1])
 
 
 def ranking_text(ranked: SourceRanking, target: str, by: str = RECOMMENDED) -> str:
