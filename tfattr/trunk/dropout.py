@@ -51,7 +51,9 @@ def settle_masks(graph_def: g.GraphDef, output: str, where: str) -> g.GraphDef:
     values = []
     for end in _ENDS:
         constants = {
-            name: g.constant(name, end.astype(_dtype(nodes[name]))) for name in drawn if name in random
+            name: g.constant(name, end.astype(tf.as_dtype(nodes[name].attr["dtype"].type).as_numpy_dtype))
+            for name in drawn
+            if name in random
         }
         fixed = g.prune(g.replaced(graph_def, constants), masks)
         if any(node.op == "Placeholder" for node in fixed.node):
@@ -88,7 +90,3 @@ def without_ones(graph_def: g.GraphDef, output: str) -> g.GraphDef:
         elif node.op == "Mul" and 1.0 in [one for one in scalars if one is not None]:
             redirect[node.name] = refs[1 - scalars.index(1.0)]
     return g.prune(g.redirected(graph_def, redirect), [output]) if redirect else graph_def
-
-
-def _dtype(node: g.NodeDef) -> type:
-    return tf.as_dtype(node.attr["dtype"].type).as_numpy_dtype

@@ -80,7 +80,12 @@ def restore(graph_def: g.GraphDef, prefix: str) -> g.GraphDef:
     if missing or wrong:
         raise ModelFileError(_mismatch(_without_suffix(prefix), missing, wrong, shapes, len(wanted)))
 
-    _require_data(_without_suffix(prefix))
+    bare = _without_suffix(prefix)
+    if os.path.exists(bare + ".index") and not glob.glob(glob.escape(bare) + ".data-*"):
+        raise ModelFileError(
+            f"{bare}.index: the index is there but its data file {os.path.basename(bare)}.data-00000-of-00001 is "
+            "not; put it beside the index."
+        )
 
     def read(node: g.NodeDef) -> np.ndarray:
         try:
@@ -155,21 +160,13 @@ def captured(function: Any) -> tuple[g.GraphDef, Callable[[g.GraphDef], g.GraphD
         name = placeholder.op.name
         if id(tensor) in variables:
             variable = values[name] = variables[id(tensor)]
-            handle = new[name] = g.NodeDef(name=name, op="VarHandleOp")
-            handle.attr["dtype"].type = variable.dtype.base_dtype.as_datatype_enum
-            handle.attr["shape"].shape.CopyFrom(variable.shape.as_proto())
+            new[name] = g.make_node(
+                name, "VarHandleOp", dtype=variable.dtype.base_dtype, shape=variable.shape
+            )
         elif tensor.dtype not in (tf.resource, tf.variant):
             new[name] = g.constant(name, np.asarray(tensor))
     graph_def = inline_calls(g.replaced(graph_def, new), function.name.decode())
     return graph_def, lambda kept: freeze(kept, lambda node: np.asarray(values[node.name]))
-
-
-def _require_data(prefix: str) -> None:
-    if os.path.exists(prefix + ".index") and not glob.glob(glob.escape(prefix) + ".data-*"):
-        raise ModelFileError(
-            f"{prefix}.index: the index is there but its data file {os.path.basename(prefix)}.data-00000-of-00001 is "
-            "not; put it beside the index."
-        )
 
 
 def _is_variable(node: g.NodeDef) -> bool:
@@ -182,15 +179,11 @@ def _key(node: g.NodeDef) -> str:
 
 def _shape(node: g.NodeDef) -> list[int] | None:
     shape = node.attr["shape"].shape
-    if shape.unknown_rank or (node.op in _REFERENCE_VARIABLES and not shape.dim and _legacy(node)):
+    # The legacy op spells "shape not known" as a scalar.
+    if shape.unknown_rank or (node.op == "Variable" and not shape.dim):
         return None
     sizes = [dim.size for dim in shape.dim]
     return None if any(size < 0 for size in sizes) else sizes
-
-
-def _legacy(node: g.NodeDef) -> bool:
-    # The legacy op spells "shape not known" as a scalar.
-    return node.op == "Variable"
 
 
 def _mismatch(prefix: str, missing: list, wrong: list, shapes: dict, wanted: int) -> str:

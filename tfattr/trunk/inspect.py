@@ -13,6 +13,7 @@ from tfattr.errors import GraphError, ModelFileError
 from tfattr.safety.wrap_errors import wrap_errors
 from tfattr.trunk import checkpoints, dtypes, freeze
 from tfattr.trunk import graph as g
+from tfattr.trunk.loaders import kind_of
 from tfattr.trunk.opened import flattened
 
 _INPUTS = ("Placeholder", "PlaceholderWithDefault", "IteratorGetNext", "QueueDequeueManyV2", "QueueDequeueV2")
@@ -63,24 +64,15 @@ def inspect(path: str | os.PathLike[str], *, trust: bool = False) -> Inspection:
 
 
 def _inspect(path: str, trust: bool) -> Inspection:
-    if os.path.isdir(path):
-        return _saved_model(path, trust)
-    if path.endswith((".pb", ".pbtxt")):
-        return _graph(path, "frozen_graph", checkpoints.read_graph(path))
-    if path.endswith(".meta"):
-        return _graph(path, "meta_graph", checkpoints.read_meta_graph(path))
-    if path.endswith((".h5", ".hdf5", ".keras")):
-        return _keras(path, trust)
-    if path.endswith(".index") or os.path.exists(path + ".index"):
-        return _variables(path[: -len(".index")] if path.endswith(".index") else path)
-    if os.path.isfile(path) or ".data-" in os.path.basename(path):
-        return _variables(path)
-    if os.path.exists(path + ".meta"):
-        return _inspect(path + ".meta", trust)
-    raise ModelFileError(
-        f"{path}: no such model file; expected a .pb, .pbtxt, .meta, .index, .h5 or .keras file, a checkpoint's "
-        "prefix, or a SavedModel folder."
-    )
+    kind = kind_of(path, builder=not path.endswith(".meta"))
+    if kind == "frozen_graph":
+        return _graph(path, kind, checkpoints.read_graph(path))
+    if kind == "meta_graph":
+        path = path if path.endswith(".meta") else f"{path}.meta"
+        return _graph(path, kind, checkpoints.read_meta_graph(path))
+    if kind == "checkpoint":
+        return _variables(path.removesuffix(".index"))
+    return _keras(path, trust) if kind == "keras" else _saved_model(path, trust)
 
 
 def _graph(

@@ -53,7 +53,9 @@ def fit(
         top, left = (whole[0] - size[0]) // 2, (whole[1] - size[1]) // 2
         return _resize(photo, whole, kernel, antialias, (top, left, *size))
     if crop == "square":
-        photo = _square(photo, size)
+        # Of the model's own, odd side where the photograph has just that.
+        side = min(photo.shape[:2])
+        photo = _cut(photo, size) if size == (side, side) else centre_square(photo)
     elif crop == "central":
         top, left = (int(side * (1 - _KEPT) / 2) for side in photo.shape[:2])
         photo = photo[top : photo.shape[0] - top, left : photo.shape[1] - left]
@@ -74,12 +76,6 @@ def centre_square(photo: np.ndarray) -> np.ndarray:
         return photo[height // 2 : height // 2 + 1, width // 2 : width // 2 + 1]
     top, left = height // 2 - half, width // 2 - half
     return photo[top : top + 2 * half, left : left + 2 * half]
-
-
-def _square(photo: np.ndarray, size: Size) -> np.ndarray:
-    """The centre square; of the model's own, odd side where the photograph has just that."""
-    side = min(photo.shape[:2])
-    return _cut(photo, size) if size == (side, side) else centre_square(photo)
 
 
 def _canvas(photo: np.ndarray, size: Size) -> np.ndarray:
@@ -107,12 +103,7 @@ def _scaled(photo: np.ndarray, kernel: str, out: np.ndarray | None = None) -> np
         return photo / 255.0
     image = np.empty(photo.shape, np.float32) if out is None else out
     image[...] = photo
-    return _unit(image)
-
-
-def _unit(image: np.ndarray) -> np.ndarray:
-    """Of [0, 255] to [0, 1], in place: fresh memory costs more than the arithmetic."""
-    image /= 255.0
+    image /= 255.0  # in place: fresh memory costs more than the arithmetic
     return image
 
 
