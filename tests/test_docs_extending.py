@@ -199,7 +199,12 @@ def test_a_figure(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(plots, "_PLOTS", dict(plots._PLOTS))
     run_page("figure", tmp_path, monkeypatch)
+    analyse(run.path, models=["one"], progress=False)  # of one model there is no tree, and no spread
+    drawn = {path.stem for path in (run.path / "figures").iterdir()}
+    assert "affinity_grad_input" in drawn
+    assert not {"tree_grad_input", "spread_grad_input"} & drawn
     analyse(run.path, progress=False)
+    assert (run.path / "figures" / "tree_grad_input.png").exists()
     for suffix in ("png", "svg"):
         assert (run.path / "figures" / f"spread_grad_input.{suffix}").stat().st_size > 1000
     page = run.report(tmp_path / "report.html").read_text("utf-8")

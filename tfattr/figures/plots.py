@@ -226,6 +226,7 @@ for _one in (
         "Similarity tree{by}.",
         "Similarity tree{by} of {models}.{neighbours}",
         each=True,
+        applies=lambda data, method: method in data.trees,
     ),
     Plot(
         "maps",
