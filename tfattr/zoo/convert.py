@@ -64,7 +64,8 @@ def tinyface(params: Mapping[str, Any], epsilons: Mapping[str, float], where: st
     tensors: Tensors = {}
     for key, value in params.items():
         if key == MEAN_NAME:
-            tensors[MEAN_NAME] = _pixel(value)
+            pixels = np.asarray(value, np.float32).reshape(-1, 3)  # one, or a mean image [h, w, 3]
+            tensors[MEAN_NAME] = pixels.mean(0)
             continue
         if isinstance(value, str):  # the port's converter writes each layer's type beside its weights
             continue
@@ -124,11 +125,6 @@ def read_mat(path: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
 
 def _only(value: Any) -> Any:
     return value.ravel()[0] if isinstance(value, np.ndarray) and value.size == 1 else value
-
-
-def _pixel(image: Any) -> np.ndarray:
-    """A mean pixel ``[3]`` from one, or from a mean image ``[h, w, 3]``."""
-    return np.asarray(image, np.float32).reshape(-1, 3).mean(0)
 
 
 def write_checkpoint(tensors: Mapping[str, np.ndarray], prefix: str | os.PathLike[str]) -> None:
