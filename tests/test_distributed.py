@@ -196,7 +196,9 @@ def test_parts_merge_to_the_whole_in_any_order(local, tmp_path):
         one = merged([mine[2], merged([mine[0], mine[3]]), mine[1]])
         save_partial((number, one), tmp_path)
         state = in_order(load_partial(tmp_path, number).state, ids)
-        np.testing.assert_array_equal(state.compute()[0], compute_affinity(run, MODELS).affinity[method])
+        np.testing.assert_array_equal(
+            state.compute()[0], compute_affinity(run, models=MODELS).affinity[method]
+        )
         assert list(state.kept) == list(ids)
         assert state.images == IMAGES
         np.testing.assert_allclose(

@@ -29,42 +29,32 @@ from tfattr.runs.results import AFFINITY_NAME, IMAGES_NAME, AffinityError, tree_
 from tfattr.runs.settings import RunSettings
 
 
-def compute_affinity(
-    run: str | os.PathLike[str],
-    models: Sequence[str] | None = None,
-    methods: Sequence[str] | None = None,
-    grid: tuple[int, int] | None = None,
-    progress: bool = True,
-    measures: Sequence[str] | None = None,
-) -> AffinityResult:
+def compute_affinity(run: str | os.PathLike[str], *, progress: bool = True, **changes: Any) -> AffinityResult:
     """Affinity matrices from the maps of a run; nothing is written.
 
     Args:
         run: the run's directory.
-        models: names, in the order that the matrices shall have; all of the run if None.
-        methods: all that every model has maps of if None.
-        grid: size at which maps are compared, see :func:`tfattr.affinity.common_grid`.
         progress: a bar per method.
-        measures: how maps compare, names of registered measures; :func:`default_measures` if None.
+        changes: of :class:`tfattr.RunSettings`: ``models``, in the order that the matrices shall have, all of the run if
+            None; ``methods``, all that every model has maps of if None; ``grid``, see :func:`tfattr.affinity.common_grid`;
+            ``measures``, :func:`default_measures` if None.
 
     Raises:
         RecordsError: the run, a model's maps or a shard is missing or damaged.
         SettingsError: no such measure.
     """
     return AffinityResult.from_states(
-        affinity_states(run, models, methods, grid, progress, measures=measures)
+        affinity_states(run, RunSettings().changed(**changes), progress=progress)
     )
 
 
 def affinity_states(
     run: str | os.PathLike[str],
-    models: Sequence[str] | None = None,
-    methods: Sequence[str] | None = None,
-    grid: tuple[int, int] | None = None,
+    settings: RunSettings | None = None,
+    *,
     progress: bool = True,
     keep_images: bool = False,
     executor: Any = None,
-    measures: Sequence[str] | None = None,
 ) -> dict[str, AffinityState]:
     """The states behind :func:`compute_affinity`, by method and measure (:func:`tfattr.affinity.entry_name`).
 
@@ -73,15 +63,15 @@ def affinity_states(
 
     ``executor``: a cluster's (:class:`tfattr.runs.beam.BeamEngine`); None computes them here.
     """
-    run = Path(run)
-    manifest = RunManifest.load(run)
-    models = list(models or manifest.names)
-    methods = list(methods or methods_of(run, models))
+    run, settings = Path(run), settings or RunSettings()
+    manifest, grid = RunManifest.load(run), settings.grid
+    models = list(settings.models or manifest.names)
+    methods = list(settings.methods or methods_of(run, models))
     there = {
         method: [model for model in models if not is_lacking(manifest, model, method)] for method in methods
     }
     methods = [method for method in methods if there[method]]
-    measures = [find_measure(name) for name in measures or default_measures(manifest)]
+    measures = [find_measure(name) for name in settings.measures or default_measures(manifest)]
     if executor is not None:
         names = tuple(measure.name for measure in measures)
         found: dict[str, AffinityState] = {}
@@ -137,9 +127,7 @@ def analyse(
     run, settings = Path(run), settings or RunSettings()
     manifest = RunManifest.load(run)
     with Stopwatch() as watch:
-        states = affinity_states(
-            run, settings.models, settings.methods, settings.grid, progress, True, executor, settings.measures
-        )
+        states = affinity_states(run, settings, progress=progress, keep_images=True, executor=executor)
         result = AffinityResult.from_states(states)
     result.save(run / AFFINITY_NAME)
     compared = {

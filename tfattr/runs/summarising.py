@@ -83,7 +83,9 @@ def _variants(study: StudyFiles, grids: Sequence[int]) -> list[Ranking]:
             cosines = complete_cosines(folder).only(first.models)
             found += map_rankings(cosines, "maps", suffix=suffix)
         for grid in grids:
-            coarse = compute_affinity(folder, first.models, first.methods, (grid, grid), progress=False)
+            coarse = compute_affinity(
+                folder, models=first.models, methods=first.methods, grid=grid, progress=False
+            )
             found += [
                 Ranking(f"{method}{suffix}, grid {grid}", "maps", np.asarray(matrix))
                 for method, matrix in coarse.affinity.items()
