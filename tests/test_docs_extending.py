@@ -196,10 +196,13 @@ def test_a_rule_of_epsilon_lrp(registries, tmp_path, monkeypatch):
 def test_a_figure(run, tmp_path, monkeypatch):
     from tfattr.figures import plots
     from tfattr.runs.analysis import analyse
+    from tfattr.runs.settings import RunSettings
 
     monkeypatch.setattr(plots, "_PLOTS", dict(plots._PLOTS))
     run_page("figure", tmp_path, monkeypatch)
-    analyse(run.path, models=["one"], progress=False)  # of one model there is no tree, and no spread
+    analyse(
+        run.path, RunSettings(models=("one",)), progress=False
+    )  # of one model there is no tree, and no spread
     drawn = {path.stem for path in (run.path / "figures").iterdir()}
     assert "affinity_grad_input" in drawn
     assert not {"tree_grad_input", "spread_grad_input"} & drawn
