@@ -17,7 +17,7 @@ from tfattr.errors import SettingsError
 try:
     import numkong
 except ImportError:  # no wheel for Python 3.9
-    numkong = None
+    numkong = None  # type: ignore[assignment]
 
 DEFAULT_MEASURE = "cosine"
 PART_MEASURES = ("subspace", "explained")  # of runs with the target channels, where none is named
@@ -80,10 +80,12 @@ class Pearson(Cosine):
     """Correlation of the maps' values: the cosine of maps less their means. Undefined for a constant map."""
 
     name, description = "pearson", "mean Pearson correlation"
-    compare_halves = None
 
     def contribution(self, maps: np.ndarray) -> np.ndarray | None:
         return _centred(maps[0].astype(np.float64))
+
+    def compare_halves(self, rows: np.ndarray) -> np.ndarray | None:
+        return None  # they are centred first
 
 
 class Spearman(Pearson):

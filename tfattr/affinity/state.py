@@ -228,7 +228,7 @@ class AffinityState:
             affinity = self.total / (self.counts * _UNIT)
         return affinity, self.counts.copy()
 
-    def _rows(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> Sequence[np.ndarray]:
+    def _rows(self, maps: np.ndarray | Sequence[np.ndarray], image: str) -> np.ndarray | list[np.ndarray]:
         """Each model's maps on the grid, ``[K, P]``: as they are stored, or float32."""
         if isinstance(maps, np.ndarray) and maps.ndim == 4 and maps.shape[1:] == (*(self.grid or ()), 1):
             return maps.reshape(len(maps), 1, -1)
@@ -273,7 +273,7 @@ def _stack(array: np.ndarray, parts: bool) -> np.ndarray:
     return channel_mean(array)[None, ..., 0]
 
 
-def _peaks(stacks: Sequence[np.ndarray]) -> list[float]:
+def _peaks(stacks: np.ndarray | list[np.ndarray]) -> list[float]:
     """Each stack's largest absolute value, NaN or inf if a value is not finite."""
     if isinstance(stacks, np.ndarray) and stacks.dtype == np.float16:
         # Halves without their sign order as whole numbers do, an inf or NaN above all: many times faster.
