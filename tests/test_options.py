@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
+from pathlib import Path
 
 import pytest
 from found import some
@@ -132,3 +134,19 @@ def test_a_model_joins_from_the_command_line(made, capsys) -> None:
     assert tuple(again.models) == ("one", "two", "three")
     assert again.manifest.source["linkage"] == "average"
     assert sorted(again.tree(linkage="average").labels) == ["one", "three", "two"]
+
+
+def test_commands_that_messages_name_are_there() -> None:
+    """What a message, a docstring or a help text tells a user to type (`tfattr ...`) the command line takes."""
+    named = [
+        (path.name, *found)
+        for path in Path(tfattr.__file__).parent.rglob("*.py")
+        for found in re.findall(r"`tfattr ([a-z]+)([^`]*)`", path.read_text("utf-8"))
+    ]
+    assert len(named) > 10
+    for where, command, rest in named:
+        assert command in cli.commands, where
+        taken = {
+            name for option in cli.commands[command].params for name in (*option.opts, *option.secondary_opts)
+        }
+        assert set(re.findall(r"--[a-z][a-z-]+", rest)) <= taken | {"--help"}, (where, command, rest)

@@ -163,7 +163,7 @@ def newcomers(
     if not families:
         return Claim.of(
             6,
-            missing="needs a second model of one of the zoo's tasks: `tfattr rank --query`",
+            missing="needs a second model of one of the zoo's tasks: `tfattr add`",
         )
     matrix = cosines.mean(method)
     sampled = cosines.mean(method, resamples(len(cosines.images), draws, seed))

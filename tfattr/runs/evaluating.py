@@ -129,7 +129,7 @@ def _control_rankings(
     made, missing = [], {}
     random = random_control(run)
     if random is None:
-        missing["random networks"] = "made by `tfattr run ... --controls`"
+        missing["random networks"] = "made by `tfattr reproduce`"
     else:
         made += map_rankings(random.only(cosines.models), "control", weights, "random networks, ")
     try:
