@@ -59,7 +59,7 @@ def test_equals_the_direct_loop():
 @pytest.mark.parametrize("products", ["numkong", "numpy"])
 def test_stored_halves_equal_the_direct_loop(products, monkeypatch):
     if products == "numpy":
-        monkeypatch.setattr(measures, "numkong", None)
+        monkeypatch.setattr(measures, "_multiplies_halves", lambda: False)
     elif measures.numkong is None:
         pytest.skip("numkong is not installed")
     maps = correlated(size=(150, 131)) * np.geomspace(
@@ -72,6 +72,16 @@ def test_stored_halves_equal_the_direct_loop(products, monkeypatch):
     np.testing.assert_allclose(
         AffinityState.empty(MODELS).update(mixed, "x").compute()[0], direct(stored[:1]), atol=1e-7
     )
+
+
+def test_products_that_are_coarse_on_this_processor_are_not_taken(monkeypatch):
+    """As kernels would give them that sum in half precision."""
+    exact = pytest.importorskip("numkong").dots_symmetric
+    assert measures._multiplies_halves()
+    monkeypatch.setattr(
+        measures.numkong, "dots_symmetric", lambda rows: np.asarray(exact(rows)).astype(np.float16)
+    )
+    assert not measures._multiplies_halves.__wrapped__()
 
 
 def test_rows_of_one_array_and_rows_that_only_look_like_it():

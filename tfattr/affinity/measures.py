@@ -6,6 +6,7 @@ A measure of your own is a class with the members of :class:`Measure` and one ca
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -69,7 +70,7 @@ class Cosine:
 
         The state asks for it first: maps that are products anyway need not be looked through before.
         """
-        if numkong is None:  # without it halves that are not finite are not seen in the products
+        if not _multiplies_halves():  # without it halves that are not finite are not seen in the products
             return None
         gram = _gram(rows)
         power = np.diagonal(gram)
@@ -222,12 +223,23 @@ def _gram(rows: np.ndarray) -> np.ndarray:
     half, gram = rows.dtype == np.float16, np.zeros((len(rows), len(rows)))
     for start in range(0, rows.shape[1], _BLOCK):
         part = rows[:, start : start + _BLOCK]
-        if half and numkong is not None:  # widens as it multiplies: half the time
+        if half and _multiplies_halves():  # widens as it multiplies: half the time
             gram += np.triu(numkong.dots_symmetric(part))
         else:
             single = _widened(part) if half else part
             gram += np.triu(single @ single.T)
     return gram + np.triu(gram, 1).T
+
+
+@functools.cache
+def _multiplies_halves() -> bool:
+    """Whether numkong is there and its products of halves are as exact as float32's: its code differs by processor."""
+    if numkong is None:
+        return False
+    halves = np.random.default_rng(0).standard_normal((5, _BLOCK)).astype(np.float16)
+    wide = halves.astype(np.float64)
+    error = np.triu(numkong.dots_symmetric(halves)) - np.triu(wide @ wide.T)
+    return bool(np.abs(error).max() < 1e-6 * _BLOCK)
 
 
 def _cosines(gram: np.ndarray) -> np.ndarray:
