@@ -49,7 +49,9 @@ def _nonlinearity_gradient(op: tf.Operation, gradient: tf.Tensor) -> tf.Tensor:
     epsilon = _epsilon.get()
     if epsilon is None:
         return _ordinary_gradient(op.type, x, y, gradient)
-    # In the authors' order and from x for Relu too: near zero, y / (x + epsilon) makes 1e-7 of rounding 1e-3.
+    # In the authors' order: near zero, y / (x + epsilon) makes 1e-7 of rounding 1e-3.
+    if op.type == "Relu":  # where y is not zero it is x; two passes over memory less
+        return gradient * y / (y + epsilon)
     return gradient * y / (x + tf.where(x >= 0.0, epsilon, -epsilon))
 
 
