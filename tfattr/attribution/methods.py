@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tfattr.attribution.analyzers import ANALYZERS
 from tfattr.errors import SettingsError
 
 ENGINES = ("innvestigate", "native", "deepexplain")
@@ -214,17 +215,6 @@ def _analyzer(name: str) -> Callable[..., Any]:
     return analysed
 
 
-# iNNvestigate's analyzers of a whole representation, by how their backward passes begin.
-GRADIENT = ("gradient", "input_t_gradient", "deconvnet", "guided_backprop")
-DEEP_TAYLOR = ("deep_taylor",)
-ANALYZERS = (
-    *("lrp.z", "lrp.epsilon", "lrp.w_square", "lrp.flat", "lrp.alpha_2_beta_1", "lrp.alpha_2_beta_1_IB"),
-    *("lrp.alpha_1_beta_0", "lrp.alpha_1_beta_0_IB", "lrp.z_plus", "lrp.z_plus_fast"),
-    *("lrp.sequential_preset_a", "lrp.sequential_preset_b"),
-    *("lrp.sequential_preset_a_flat", "lrp.sequential_preset_b_flat"),
-    *GRADIENT,
-    *DEEP_TAYLOR,
-)
 register_method(_analyzer("lrp.epsilon"), name="elrp_innvestigate", extra=True)
 for _name in ANALYZERS:
     register_method(_analyzer(_name), name=_name, extra=True)

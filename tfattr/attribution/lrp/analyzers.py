@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfattr.attribution.analyzers import DEEP_TAYLOR, GRADIENT
 from tfattr.attribution.lrp import rules
 from tfattr.attribution.lrp.families import family, is_relu, is_relu6, reads_input
-from tfattr.attribution.methods import DEEP_TAYLOR, GRADIENT
 from tfattr.compat.innvestigate import innvestigate
 from tfattr.errors import UnsupportedOpError
 
@@ -19,7 +19,7 @@ def make_analyzer(name: str, model, epsilon: tf.Tensor, energy: tf.Tensor):
     """An iNNvestigate analyzer of the whole output of ``model`` (flat units), rules for our layers added.
 
     Args:
-        name: one of tfattr.attribution.methods.ANALYZERS.
+        name: one of tfattr.attribution.analyzers.ANALYZERS.
         model: as :func:`tfattr.attribution.keras_graph.build_keras_model` makes it.
         epsilon: scalar tensor, used by lrp.epsilon.
         energy: scalar bool tensor, the target: False for the sum of the units, True for half their

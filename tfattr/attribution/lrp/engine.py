@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from tfattr.attribution.analyzers import ANALYZERS
 from tfattr.attribution.keras_graph import GraphView, Plan, make_plan, verify
 from tfattr.attribution.lrp.session import AnalyzerSession
-from tfattr.attribution.methods import ANALYZERS
 from tfattr.errors import GraphError, SettingsError
 
 KEPT_ANALYZERS = 8
