@@ -64,7 +64,7 @@ def stored_maps(
     count = len(maps)
     scale, norm = np.ones((2, count), np.float32)
     finite = np.ones(count, bool)
-    values = None if count else aligned((0, *maps.shape[1:3], 1 if channels == "mean" else maps.shape[3]))
+    values: np.ndarray | None = None
     with np.errstate(over="ignore", invalid="ignore"):
         for index, map in enumerate(maps):
             if values is None:
@@ -87,6 +87,9 @@ def stored_maps(
             rows = unit.reshape(len(unit), -1)
             size = float(peak) * np.sqrt(np.einsum("hv,hv->h", rows, rows).sum(dtype=np.float64))
             norm[index] = min(size, _FLOAT32_MAX) if finite[index] else np.nan
+    if values is None:  # no images
+        height, width, depth = maps.shape[1:] if isinstance(maps, np.ndarray) else (0, 0, 1)
+        values = aligned((0, height, width, 1 if channels == "mean" else depth))
     if dtype == "float32":
         return StoredMaps(values, np.ones(count, np.float32), norm, finite)
     return StoredMaps(_half(values), scale, norm, finite)
