@@ -244,3 +244,9 @@ def test_the_command_line_imports_what_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("TFATTR_EXTENSIONS", "no_such_module_of_mine")
     with pytest.raises(SettingsError, match="no_such_module_of_mine"):
         import_extensions()
+    (tmp_path / "broken_extension_of_mine.py").write_text("1 / 0\n")
+    monkeypatch.setenv("TFATTR_EXTENSIONS", "broken_extension_of_mine")
+    with pytest.raises(
+        SettingsError, match=r"broken_extension_of_mine, whose import fails \(ZeroDivisionError"
+    ):
+        import_extensions()

@@ -209,6 +209,7 @@ def test_other_precisions_are_loaded_in_float32(policy, norm, x):
 def test_a_global_policy_does_not_reach_the_analyzers(policy, x):
     if not installed.has_innvestigate():  # its own import fails on Keras 3
         pytest.skip("iNNvestigate 2.1 is not installed")
+    keras.utils.set_random_seed(0)  # of random weights some give sums near zero, where epsilon shows
     layers = [L.Conv2D(6, 3, activation="relu", dtype="float32"), L.GlobalAveragePooling2D(dtype="float32")]
     trunk = Trunk.from_keras(
         keras.Sequential([keras.Input((16, 16, 3), dtype="float32"), *layers]), preprocessing=FRAME

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 import tfattr
 from tfattr import resources
+from tfattr.errors import ModelFileError, SettingsError, TfattrError
 
 LINES = """
 import tfattr
@@ -111,3 +112,92 @@ def test_the_judgement_is_the_one_by_hand(said):
         best = affinity.loc[target, [name for name in NAMES if name != target]].idxmax()
         hits += best in set(others.nlargest(5, "affinity")["source"])
     assert judged.loc["grad_input", "P@1"] == pytest.approx(hits / len(targets))
+
+
+WRONG = [
+    ({"limit": "3"}, "limit is '3'; expected a whole number"),
+    ({"limit": 2.5}, "limit is 2.5; expected a whole number"),
+    ({"batch_size": True}, "batch_size is True; expected a whole number"),
+    ({"epsilon": "a"}, "epsilon is 'a'; expected a number"),
+    ({"target": None}, "target is None; expected text"),
+    ({"trust": "yes"}, "trust is 'yes'; expected True or False"),
+    ({"models": 3}, "models is 3; expected text, or a list"),
+    ({"methods": [None]}, "methods is [None]; expected text, or a list"),
+    ({"grid": 3.5}, "grid is 3.5, expected one or two"),
+    (
+        {"methods": "integrated_gradients", "options": {"steps": "nan"}},
+        "steps of integrated_gradients is nan",
+    ),
+    ({"methods": "integrated_gradients", "options": {"steps": 3}, "steps": 4}, "steps is given twice"),
+    ({"methods": "smoothgrad", "noise": float("inf")}, "noise of smoothgrad is inf"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), WRONG, ids=lambda one: str(one)[:30])
+def test_a_wrong_setting_is_said(given, said):
+    with pytest.raises(SettingsError) as raised:
+        _ = tfattr.RunSettings(**given).attribution
+    assert said in str(raised.value)
+
+
+PHOTO = np.zeros((1, 8, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("photos", "options", "said"),
+    [
+        (["a.png"], {}, "a photograph is a.png; expected an array"),
+        ("a.png", {}, "found str, which is no batch of numbers"),
+        ([PHOTO[0, :0]], {}, "shape (0, 8, 3)"),
+        (PHOTO, {"batch_size": 0}, "batch_size is 0; expected a positive whole number"),
+        (PHOTO, {"method": ["saliency"]}, "['saliency'] is not known"),
+        (PHOTO, {"epsilon": "x"}, "epsilon is 'x'; expected a positive number"),
+        (PHOTO, {"target": 1}, "Target 1 is not known"),
+    ],
+)
+def test_what_cannot_be_attributed_is_said(rooms_trunk, photos, options, said):
+    with pytest.raises(SettingsError) as raised:
+        tfattr.attribute(rooms_trunk("edge2d"), photos, **options)
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind", "said"),
+    [
+        (lambda net, here: tfattr.attribute("edge2d", PHOTO), SettingsError, "the model is a str"),
+        (lambda net, here: tfattr.open_zoo(["rooms"]), SettingsError, "a zoo's model is str"),
+        (lambda net, here: tfattr.open_zoo("rooms").only([]), SettingsError, "no model is asked for"),
+        (lambda net, here: tfattr.run([net], ["a.png"], here), SettingsError, "probe is a list"),
+        (lambda net, here: tfattr.run([net], "rooms", None), SettingsError, "out is a NoneType"),
+        (
+            lambda net, here: tfattr.run([net], "rooms", here, {"limit": 2}),
+            SettingsError,
+            "settings is a dict",
+        ),
+        (lambda net, here: tfattr.open_run(None), SettingsError, "the run is given as None"),
+        (lambda net, here: tfattr.load_model(net), SettingsError, "is a Trunk already"),
+        (lambda net, here: tfattr.load_model("no"), ModelFileError, "no: no such model file"),
+        (
+            lambda net, here: tfattr.load_model(__file__, preprocessing=net.preprocessing),
+            SettingsError,
+            "is taken for",
+        ),
+        (
+            lambda net, here: tfattr.load_model(len, preprocessing="tf"),
+            SettingsError,
+            "preprocessing is a str",
+        ),
+        (lambda net, here: tfattr.load("vgg_61"), TfattrError, "did you mean vgg_19, vgg_16"),
+    ],
+)
+def test_what_is_no_model_or_path_is_said(rooms_trunk, tmp_path, ask, kind, said):
+    with pytest.raises(kind) as raised:
+        ask(rooms_trunk("edge2d"), tmp_path)
+    assert said in str(raised.value)
+
+
+def test_a_zoo_of_trunks(rooms_trunk):
+    net = rooms_trunk("edge2d")
+    zoo = tfattr.open_zoo([net, *tfattr.open_zoo("rooms").only(["denoise"])])
+    assert [model.name for model in zoo] == ["edge2d", "denoise"]
+    assert zoo["edge2d"] is net

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from small_zoo import attribute, write_photos, write_zoo
 
+import tfattr
 import tfattr.runs.shard
 from tfattr.affinity import AffinityResult
 from tfattr.cli.main import main
 from tfattr.compat import installed
-from tfattr.errors import ModelFileError
+from tfattr.errors import ModelFileError, SettingsError
 from tfattr.records import RunManifest
+from tfattr.report import build
 
 NETS = {"one": 1, "two": 2, "three": 3}
 
@@ -78,6 +80,15 @@ def test_the_others_go_on_and_the_same_command_continues(made, tmp_path, monkeyp
     for command in ("affinity", "tree", "rank"):
         further = ["one"] if command == "rank" else []
         assert left([command, str(out), *further, *(["--quiet"] if command != "tree" else [])]) == 0, command
+    opened = tfattr.open_run(out)
+    assert list(opened.maps(0, "saliency")) == ["one", "two", "three"]
+    assert list(opened.maps(0, "grad_input")) == ["one", "three"]
+    assert opened.plot_maps(1, models="one").axes
+    assert opened.plot_maps(1).axes
+    with pytest.raises(SettingsError, match="names no probe image"):
+        opened.plot_maps(0)
+    with pytest.raises(SettingsError, match="is a directory"):
+        build(out, out)
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.tfrecord")}
 
     monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", compute)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from numbers import Integral
 
 import numpy as np
 
@@ -50,9 +51,9 @@ def common_grid(
         SettingsError: a grid that is not one or two positive numbers, or no map at all.
     """
     if grid is not None:
-        pair = (grid, grid) if isinstance(grid, (int, np.integer)) else tuple(grid)
-        if len(pair) != 2 or any(int(side) != side or side < 1 for side in pair):
-            raise SettingsError(f"the grid is {grid}, expected one or two positive whole numbers")
+        pair = tuple(grid) if isinstance(grid, Iterable) else (grid, grid)
+        if len(pair) != 2 or any(not isinstance(side, Integral) or side < 1 for side in pair):
+            raise SettingsError(f"the grid is {grid!r}, expected one or two positive whole numbers")
         return int(pair[0]), int(pair[1])
     distinct = set(sizes)
     if not distinct:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tfattr.attribution.finish import Finish, Form
 from tfattr.attribution.notices import Remembered, tell_once
 from tfattr.attribution.parts import part_maps
 from tfattr.attribution.settings import AttributionSettings
-from tfattr.errors import GraphError
+from tfattr.errors import GraphError, SettingsError
 from tfattr.precision import accelerated, float32_only
 from tfattr.records.stored import MOST_VALUES, StoredMaps, check_storage, stored_representation
 
@@ -71,6 +72,10 @@ def attribute(
     settings = AttributionSettings(
         methods=(method,), engine=engine, target=target, epsilon=epsilon, options=dict(options)
     )
+    if not hasattr(trunk, "validate_batch"):
+        raise SettingsError(
+            f"the model is a {type(trunk).__name__}; expected a tfattr.Trunk, which tfattr.load_model makes of it."
+        )
     photos = isinstance(x, (list, tuple)) or getattr(x, "dtype", None) == np.uint8
     return attributions(trunk, trunk.preprocess(x) if photos else x, settings, batch_size)[method]
 
@@ -144,6 +149,10 @@ def computed(
     ``settings=None`` computes no maps. See :func:`attributions` for the rest.
     """
     x = trunk.validate_batch(x)
+    if not (batch_size is None or (isinstance(batch_size, Integral) and batch_size > 0)):
+        raise SettingsError(
+            f"batch_size is {batch_size!r}; expected a positive whole number, or None for all at once."
+        )
     form = form or Form(on_device=accelerated())
     methods = settings.methods if settings is not None else ()
     size = 1 if trunk.batch_dependent else (batch_size or max(len(x), 1))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -119,7 +120,7 @@ def find_method(name: str) -> Method:
     Raises:
         SettingsError: none is registered by that name.
     """
-    if name not in _METHODS:
+    if not isinstance(name, str) or name not in _METHODS:
         raise SettingsError(f"Attribution method {name!r} is not known; expected {', '.join(_METHODS)}.")
     return _METHODS[name]
 
@@ -141,8 +142,8 @@ def check_setting(method: Method, name: str, value: float) -> None:
     """
     default = method.settings[name]
     least = 1 if isinstance(default, int) and default else 0
-    whole = not isinstance(default, int) or int(value) == value
-    if not (whole and value >= least):
+    number = isinstance(value, numbers.Real) and least <= value < float("inf")
+    if not (number and (not isinstance(default, int) or int(value) == value)):
         kind = "a whole number" if isinstance(default, int) else "a number"
         raise SettingsError(
             f"{name} of {method.name} is {value}; expected {kind} from {least} on, such as {default}."

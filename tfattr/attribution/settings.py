@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
 
 from tfattr.attribution.methods import ENGINES, BoundMethod, check_setting, find_method
@@ -88,6 +89,8 @@ class AttributionSettings:
             object.__setattr__(self, "options", {"mixture_seed": 0, **self.options})
         if self.methods is None:
             object.__setattr__(self, "methods", default_methods(self.target))
+        if isinstance(self.methods, str):
+            object.__setattr__(self, "methods", (self.methods,))
         if not self.methods:
             raise SettingsError("No attribution method is given; expected one or more, such as grad_input.")
         if self.engine is None:
@@ -107,9 +110,9 @@ class AttributionSettings:
             raise SettingsError(
                 f"With target {self.target} the methods are {' and '.join(PART_METHODS)}; {strange[0]} is not of them."
             )
-        if not self.epsilon > 0.0:
+        if not (isinstance(self.epsilon, numbers.Real) and 0.0 < self.epsilon < float("inf")):
             raise SettingsError(
-                f"epsilon is {self.epsilon}; expected a positive number such as 1e-4, the authors'."
+                f"epsilon is {self.epsilon!r}; expected a positive number such as 1e-4, the authors'."
             )
         allowed = [name for method in known for name in method.settings]
         allowed += PART_OPTIONS if self.parts else ()
@@ -131,7 +134,7 @@ class AttributionSettings:
 
 def check_target(target: str) -> None:
     """Raises SettingsError for a target that is none of ``sum``, ``energy``, ``channels``, ``channels:K`` (K > 0)."""
-    name, colon, count = target.partition(":")
+    name, colon, count = target.partition(":") if isinstance(target, str) else ("", "", "")
     if name not in TARGETS or (colon and (name != "channels" or not count.isdecimal() or int(count) < 1)):
         raise SettingsError(
             f"Target {target!r} is not known; expected sum or energy or channels or channels:K."

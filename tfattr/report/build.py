@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tfattr.errors import SettingsError
 from tfattr.io import write_text
 from tfattr.report.content import content
 from tfattr.report.files import read_results
@@ -30,7 +31,12 @@ def build(run_or_study: str | os.PathLike[str], out: str | os.PathLike[str] | No
 
     Raises:
         RecordsError: the directory holds neither a run nor a study, or one of its files is damaged.
+        SettingsError: ``out`` is a directory.
     """
+    if out is not None and Path(out).is_dir():
+        raise SettingsError(
+            f"{out}: is a directory; expected the file to write, such as {Path(out) / REPORT_NAME}."
+        )
     results = read_results(run_or_study)
     path = Path(out) if out is not None else results.folder / REPORT_NAME
     html = render(content(results))

@@ -50,6 +50,8 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike[str], methods: Sequence[str] | None = None) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise SettingsError(f"the run is given as {path!r}; expected the path of its directory.")
         self.path = Path(path)
         self._asked = methods
         _ = self.manifest
@@ -150,15 +152,14 @@ class Run:
         Args:
             image: its number along :attr:`images`, or its id.
             method: ``grad_input`` if None.
-            models: all if None.
+            models: all that have maps if None.
 
         Raises:
             SettingsError: no such image, method or model.
         """
         number = self._image(image)
         folder = split_entry(self.entry(method))[0]
-        chosen = self._chosen(models)
-        return {model: self._map(model, folder, number) for model in chosen}
+        return {model: self._map(model, folder, number) for model in self._chosen(models, folder)}
 
     def plot_affinity(self, method: str | None = None, order: str | Sequence[str] | None = "tree") -> Figure:
         """The matrix as a picture; ``order``: "tree", names, or None for the run's own."""
@@ -190,7 +191,7 @@ class Run:
 
         Args:
             images: how many from the first on; or ids, or numbers in a list.
-            methods, models: all if None.
+            methods, models: all, of which there are maps, if None.
             models_as: ``rows`` or ``columns``.
 
         Raises:
@@ -200,13 +201,16 @@ class Run:
 
         wanted = range(images) if isinstance(images, int) else np.atleast_1d(np.asarray(images, object))
         numbers = [self._image(image) for image in wanted]
+        if not numbers:
+            raise SettingsError(f"{self.path}: {images!r} names no probe image; expected one or more.")
+        methods = (methods,) if isinstance(methods, str) else methods
         folders = dict.fromkeys(split_entry(self.entry(method))[0] for method in methods or self.methods)
         maps = {
             model: {
                 folder: np.stack([self._map(model, folder, number) for number in numbers])
                 for folder in folders
             }
-            for model in self._chosen(models)
+            for model in self._chosen(models, *folders)
         }
         captions = [Path(self.images[number]).stem for number in numbers]
         return maps_figure(self._photos(numbers), maps, captions=captions, models_as=models_as)
@@ -222,6 +226,11 @@ class Run:
         Returns:
             The run itself, brought up to date.
         """
+        if not isinstance(model, (str, os.PathLike, ModelSpec)):
+            raise SettingsError(
+                f"the model to add is a {type(model).__name__}; expected a saved trunk's folder (trunk.save), ZOO:NAME, "
+                "an original, or a model of a zoo."
+            )
         feeding = changes.get("feeding", "square")
         spec = model if isinstance(model, ModelSpec) else find_model(os.fspath(model), feeding)
         add_model(self.path, spec, progress, **changes)
@@ -331,11 +340,18 @@ class Run:
     def _matrix(self, method: str | None) -> np.ndarray:
         return self._result.affinity[self.entry(method)]
 
-    def _chosen(self, models: Sequence[str] | None) -> tuple[str, ...]:
-        strange = [model for model in models or () if model not in self.models]
+    def _chosen(self, models: Sequence[str] | None, *methods: str) -> tuple[str, ...]:
+        """These models; without any all that have maps by the methods."""
+        models = (models,) if isinstance(models, str) else models
+        if models is None:
+            lacks = self.manifest.lacking
+            models = [one for one in self.manifest.models if not {*methods} & {*lacks.get(one, ())}]
+            if not models:
+                raise SettingsError(f"{self.path}: no model has maps by {' and '.join(methods)}.")
+        strange = [model for model in models if model not in self.models]
         if strange:
             raise SettingsError(f"{self.path}: no model {strange[0]!r}; there are {', '.join(self.models)}.")
-        return tuple(models or self.models)
+        return tuple(models)
 
     def _image(self, image: int | str) -> int:
         ids = self.images
@@ -388,6 +404,13 @@ def run(
     Raises:
         TfattrError: a model, a probe image or a setting cannot be used, or the directory holds another run.
     """
+    if not isinstance(settings, (RunSettings, type(None))):
+        raise SettingsError(f"settings is a {type(settings).__name__}; expected a tfattr.RunSettings.")
+    for what, path in (("probe", probe), ("out", out)):
+        if not isinstance(path, (str, os.PathLike)):
+            raise SettingsError(
+                f"{what} is a {type(path).__name__}; expected a path or a name, such as 'photos/'."
+            )
     settings = (settings or RunSettings()).changed(**changes)
     with open_engine(settings) as engine:
         settings, _ = compute_maps(zoo, probe, out, settings, probe_root, engine.runner, progress)

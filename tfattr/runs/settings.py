@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import inspect
 import logging
+import numbers
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
     from tfattr.zoo.file import Zoo
     from tfattr.zoo.spec import ModelSpec
+
+
+_KINDS = {
+    "int": ("a whole number", numbers.Integral),
+    "float": ("a number", numbers.Real),
+    "str": ("text", str),
+    "bool": ("True or False", bool),
+}
 
 
 class Option(NamedTuple):
@@ -186,16 +195,26 @@ class RunSettings:
             if isinstance(value, Mapping):
                 value = [f"{name}={number}" for name, number in value.items()]
             if field.type.startswith("tuple[str") and value is not None:
-                value = (value,) if isinstance(value, str) else tuple(value)
+                value = (value,) if isinstance(value, str) else value
+                if not isinstance(value, Iterable) or not all(isinstance(one, str) for one in value):
+                    raise SettingsError(f"{field.name} is {value!r}; expected text, or a list of it.")
+                value = tuple(value)
                 object.__setattr__(self, field.name, value)
+            kind, _, optional = field.type.partition(" | ")
+            if kind in _KINDS and not (optional and value is None):
+                expected, types = _KINDS[kind]
+                if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
+                    raise SettingsError(f"{field.name} is {value!r}; expected {expected}.")
             if option.choices and value is not None and value not in option.choices:
                 raise SettingsError(
                     f"{field.name} is {value!r}; expected one of {', '.join(option.choices)}."
                 )
             if option.least is not None and value is not None and value < option.least:
                 raise SettingsError(f"{field.name} is {value}; expected a number of at least {option.least}.")
-        if isinstance(self.grid, int):
-            object.__setattr__(self, "grid", (self.grid, self.grid))
+        if self.grid is not None:
+            from tfattr.affinity.area import common_grid
+
+            object.__setattr__(self, "grid", common_grid((), self.grid))
         check_target(self.target)
 
     def changed(self, **values: Any) -> RunSettings:
@@ -217,8 +236,7 @@ class RunSettings:
         """The models asked for of a zoo file, a built-in zoo, or of some trunks and specs, as they shall be loaded."""
         from tfattr.zoo.file import Zoo, open_zoo
 
-        opened = open_zoo(zoo, self.feeding) if isinstance(zoo, (str, os.PathLike)) else zoo
-        chosen = (opened if isinstance(opened, Zoo) else Zoo("models", tuple(opened))).only(self.models)
+        chosen = (zoo if isinstance(zoo, Zoo) else open_zoo(zoo, self.feeding)).only(self.models)
         return Zoo(chosen.name, tuple(map(self.prepared, chosen.models)))
 
     def prepared(self, model: ModelSpec | Trunk) -> ModelSpec | Trunk:
@@ -247,6 +265,8 @@ class RunSettings:
         given = {name: value for name, value in options.items() if value is not None}
         for text in self.options:
             name, _, value = text.partition("=")
+            if name in given:
+                raise SettingsError(f"the option {text!r} of a method: {name} is given twice; leave one out.")
             try:
                 given[name] = float(value)
             except ValueError as error:

@@ -45,6 +45,12 @@ NEEDED = {
 }
 
 
+_HINTS = {
+    "preprocessing": "",
+    "build": ", the function that makes the net (a file without a known ending and without .meta is taken for a checkpoint)",
+}
+
+
 class Common(TypedDict, total=False):
     """What every door takes.
 
@@ -110,11 +116,15 @@ def check_options(source: str, options: Mapping[str, Any], where: str) -> None:
             raise SettingsError(
                 f"{where}: a model of source {source!r} takes no {key!r}; it takes {', '.join(sorted(taken))}."
             )
+    if not isinstance(options.get("preprocessing", Preprocessing), (Preprocessing, type)):
+        raise SettingsError(
+            f"{where}: preprocessing is a {type(options['preprocessing']).__name__}; expected a tfattr.Preprocessing."
+        )
     for key in ("preprocessing", *NEEDED.get(source, ())):
         if key not in options:
             raise SettingsError(
                 f"{where}: a model of source {source!r} needs {key!r}"
-                f"{'' if key in ('preprocessing', 'build') else '; `tfattr inspect` lists what can be named'}."
+                f"{_HINTS.get(key, '; `tfattr inspect` lists what can be named')}."
             )
 
 

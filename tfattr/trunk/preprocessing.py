@@ -184,7 +184,12 @@ class Preprocessing:
 
     def _fill(self, row: np.ndarray, photo: np.ndarray) -> None:
         expected = (self.bands, "") if self.bands else (3, "RGB ")
-        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != expected[0]:
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != expected[0] or not photo.size:
+            if photo.dtype.kind in "UO":
+                raise SettingsError(
+                    f"Preprocessing: a photograph is {photo.item() if not photo.ndim else photo.dtype}; expected an array: "
+                    "tfattr.read_photo reads a file."
+                )
             raise SettingsError(
                 f"Preprocessing: a photograph has dtype {photo.dtype} and shape {photo.shape}; "
                 f"expected uint8 {expected[1]}[height, width, {expected[0]}]."

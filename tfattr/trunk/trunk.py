@@ -146,9 +146,15 @@ class Trunk:
         """``x`` as a float32 tensor of this trunk's shape ``[N, H, W, C]``.
 
         Raises:
-            SettingsError: ``x`` has another shape.
+            SettingsError: ``x`` has another shape, or is no array.
         """
-        x = tf.convert_to_tensor(x, tf.float32)
+        try:
+            x = tf.convert_to_tensor(x, tf.float32)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(
+                f"{self.name}: found {type(x).__name__}, which is no batch of numbers; expected float32 [N, H, W, C], or "
+                "photographs (tfattr.read_photo reads a file)."
+            ) from error
         if x.shape.rank != 4 or tuple(x.shape[1:]) != self.input_shape:
             raise SettingsError(
                 f"{self.name}: the batch has shape {list(x.shape)}; expected [N, {', '.join(map(str, self.input_shape))}] "
@@ -354,6 +360,8 @@ def load_model(model: Any, *, source: str | None = None, **options: Any) -> Trun
         SettingsError: the door does not take one of the options, or needs one more.
         ModelFileError, GraphError: see the loaders.
     """
+    if isinstance(model, Trunk):
+        raise SettingsError(f"{model.name}: is a Trunk already, which needs no loading.")
     where = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
     source = source or kind_of(model, builder="build" in options, layer="layer" in options)
     if source not in OPTIONS:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfattr import resources
 from tfattr.errors import SettingsError
@@ -15,6 +15,9 @@ from tfattr.zoo import cache
 from tfattr.zoo.loading import Original, model_spec
 from tfattr.zoo.originals import ZOOS, entries, entry
 from tfattr.zoo.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from tfattr.trunk.trunk import Trunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,10 @@ class Zoo:
         """
         if names is None:
             return self
+        if not names:
+            raise SettingsError(
+                f"{self.name}: no model is asked for; name one or more, or leave the choice out."
+            )
         known = [model.name for model in self.models]
         for name in names:
             if name not in known:
@@ -62,8 +69,8 @@ class Zoo:
         return {model.name: model.group for model in self.models if model.group}
 
 
-def open_zoo(zoo: str | os.PathLike[str], feeding: str = "square") -> Zoo:
-    """A zoo by the path of its TOML file or by a built-in name.
+def open_zoo(zoo: str | os.PathLike[str] | Iterable[ModelSpec | Trunk], feeding: str = "square") -> Zoo:
+    """A zoo by the path of its TOML file or by a built-in name, or of trunks and specs.
 
     Built in are ``rooms`` (embedded), and the originals: ``taskonomy`` (20), ``collected`` (18) and ``merged``
     (38), whose weights are looked for in the cache when a model is loaded. ``feeding`` (``square`` or
@@ -72,6 +79,15 @@ def open_zoo(zoo: str | os.PathLike[str], feeding: str = "square") -> Zoo:
     Raises:
         SettingsError: neither a file nor a built-in name, a file that is no zoo, or ``native`` for a zoo file.
     """
+    if not isinstance(zoo, (str, os.PathLike)):
+        models = tuple(zoo) if isinstance(zoo, Iterable) else (zoo,)
+        for model in models:
+            if not (isinstance(model, ModelSpec) or hasattr(model, "graph_def")):
+                raise SettingsError(
+                    f"a zoo's model is {type(model).__name__}; expected a tfattr.Trunk (tfattr.load_model makes one), "
+                    "or a model of another zoo."
+                )
+        return Zoo("models", models)
     path = Path(zoo)
     embedded = {file.parent.name: file for file in sorted(resources.checkpoints().glob("*/zoo.toml"))}
     own = path.suffix == ".toml" or path.is_file()

@@ -123,7 +123,7 @@ def entry(name: str) -> Entry:
     short = {item.name: item for item in known.values()}
     if name in short:
         return short[name]
-    near = get_close_matches(name, [*known, *short], n=3, cutoff=0.4) or [
+    near = get_close_matches(str(name), {*known, *short}, n=3, cutoff=0.4) or [
         "taskonomy/curvature",
         "resnet_v1_50",
     ]
