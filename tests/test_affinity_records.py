@@ -252,6 +252,7 @@ print(len(pool), quiet, woken() == before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts context switches in Linux's /proc")
 @pytest.mark.skipif(os.cpu_count() == 1, reason="on one processor BLAS has no pool")
 def test_no_pool_of_threads_is_woken(tmp_path):

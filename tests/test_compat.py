@@ -51,6 +51,7 @@ def alone(code: str) -> str:
 # -- names of other packages -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @with_innvestigate
 def test_innvestigate_has_a_keras_of_its_own_and_tf_keras_stays_what_it_was():
     code = """
@@ -72,6 +73,7 @@ print("well")
     assert alone(code) == "well"
 
 
+@pytest.mark.slow
 @with_innvestigate
 @pytest.mark.skipif(keras_3() is not None, reason="iNNvestigate itself does not import on Keras 3")
 def test_an_innvestigate_of_the_user_stays_the_users():

@@ -64,6 +64,7 @@ def run(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 def test_a_baseline(run, tmp_path, monkeypatch):
     from click.testing import CliRunner
 
@@ -107,6 +108,7 @@ def registries(monkeypatch):
     rules.RULES.update(known)
 
 
+@pytest.mark.slow
 def test_a_method(run, registries, tmp_path, monkeypatch):
     """Known to a run by the command line, with its settings, records, figures and report."""
     from click.testing import CliRunner

@@ -265,6 +265,7 @@ def train_eagerly(model):
     return [w.numpy() - b for w, b in zip(model.trainable_weights, before)]
 
 
+@pytest.mark.slow
 def test_an_eager_keras_model_survives_and_a_new_one_can_be_made():
     old = small_model()
     assert any(np.any(step) for step in train_eagerly(old))
