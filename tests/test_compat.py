@@ -88,6 +88,44 @@ print(again is mine, innvestigate is not mine, mine.backend.types.Layer is tf.ke
 
 
 @pytest.mark.slow
+@with_innvestigate
+def test_private_parts_of_the_analyzers_keras_and_of_innvestigate():
+    """Where a layer's inputs, an analyzer's rules and its built output stand; and Keras's switch of the slow way."""
+    from tfattr.compat.analyzer_keras import graph_mode, keras, sources_of
+    from tfattr.compat.innvestigate import complete_rules, innvestigate, relevance_of
+
+    layers = keras.layers
+    with tf1.Session(graph=tf.Graph()) as session, graph_mode(session):
+        fed = layers.Input((4,))
+        dense, rectified = layers.Dense(3, use_bias=False), layers.ReLU()
+        model = keras.Model(fed, rectified(dense(fed)))
+        assert sources_of(rectified) == [dense]
+        assert [type(layer) for layer in sources_of(dense)] == [layers.InputLayer]
+        kind = innvestigate.analyzer.analyzers["lrp.alpha_1_beta_0"]
+        analyzer = kind(
+            model, input_layer_rule="Flat", neuron_selection_mode="all", disable_model_checks=True
+        )
+        before = list(analyzer._rules)
+        complete_rules(analyzer, lambda layer: layer is dense)
+        assert analyzer._rules[0][0](dense)
+        assert not analyzer._rules[0][0](rectified)
+        assert len(analyzer._rules) == len(before) + 1
+        built = innvestigate.analyzer.analyzers["lrp.z"](
+            model, neuron_selection_mode="all", disable_model_checks=True
+        )
+        relevance = relevance_of(built)
+        kernel, x = np.float32([[1, -1, 2], [0, 3, 1], [2, 1, -1], [1, 1, 1]]), np.float32([[1, 2, 3, 4]])
+        dense.kernel.load(kernel, session)
+        found = session.run(relevance, {model.inputs[0]: x})
+    outputs = x @ kernel
+    np.testing.assert_allclose(
+        found, (x[:, :, None] * kernel * (outputs > 0)[:, None]).sum(axis=2), rtol=1e-5
+    )
+    from importlib import import_module
+
+    assert import_module("tf_keras.src.engine.base_layer_utils")._UNSAFE_GRAPH_OP_LAYER_CREATION is False
+
+
 def test_hub_needs_no_pkg_resources():
     code = """
 sys.modules["pkg_resources"] = None

@@ -114,8 +114,9 @@ def test_a_method(run, registries, tmp_path, monkeypatch):
     from click.testing import CliRunner
 
     from tfattr.attribution import AttributionSettings
-    from tfattr.cli.main import cli, import_extensions
+    from tfattr.cli.main import cli
     from tfattr.errors import SettingsError
+    from tfattr.extensions import import_extensions
     from tfattr.records import map_directory, read_maps
 
     page = (PAGES / "method.md").read_text("utf-8")
@@ -234,8 +235,8 @@ def test_a_probe_set(tmp_path, monkeypatch):
 
 
 def test_the_command_line_imports_what_is_asked_for(tmp_path, monkeypatch):
-    from tfattr.cli.main import import_extensions
     from tfattr.errors import SettingsError
+    from tfattr.extensions import import_extensions
 
     (tmp_path / "an_extension_of_mine.py").write_text("registered = True\n")
     monkeypatch.chdir(tmp_path)

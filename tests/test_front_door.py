@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 import tfattr
 from tfattr import resources
 from tfattr.errors import ModelFileError, SettingsError, TfattrError
+from tfattr.evaluation import Truth
+from tfattr.evaluation.scores import choose_k
 
 LINES = """
 import tfattr
@@ -201,3 +203,20 @@ def test_a_zoo_of_trunks(rooms_trunk):
     zoo = tfattr.open_zoo([net, *tfattr.open_zoo("rooms").only(["denoise"])])
     assert [model.name for model in zoo] == ["edge2d", "denoise"]
     assert zoo["edge2d"] is net
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint16", "bool", "complex64"])
+def test_a_batch_of_whole_numbers_is_no_fed_batch(rooms_trunk, dtype):
+    """Photographs of another type than uint8 would be taken for the fed frame, and give wrong maps without a word."""
+    trunk = rooms_trunk("edge2d")
+    x = np.ones((1, *trunk.input_shape)).astype(dtype)
+    with pytest.raises(
+        SettingsError, match=f"the batch is of {dtype}; expected float32 .* or uint8 photographs"
+    ):
+        tfattr.attribute(trunk, x)
+
+
+def test_a_k_that_is_no_number_of_sources_is_refused():
+    truth = Truth(("a",), ("a", "b", "c"), np.array([[np.nan, 1.0, 2.0]]))
+    with pytest.raises(SettingsError, match="k is 0; expected a positive number"):
+        choose_k(truth, 0)

@@ -24,8 +24,8 @@ from lrp_nets import (
 
 from tfattr.attribution.keras_graph import GraphView, build_keras_model, load_weights, make_plan
 from tfattr.attribution.lrp import analyzers, clear_cache, engine, relevance
-from tfattr.attribution.lrp.session import AnalyzerSession, graph_mode
-from tfattr.compat.analyzer_keras import keras
+from tfattr.attribution.lrp.session import AnalyzerSession
+from tfattr.compat.analyzer_keras import graph_mode, keras
 from tfattr.compat.innvestigate import innvestigate
 from tfattr.errors import GraphError, SettingsError, UnsupportedOpError
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import importlib
 import logging
 import os
 import signal
@@ -18,7 +17,8 @@ from tfattr import __version__
 from tfattr.cli import inspecting, options, originals, results, running
 from tfattr.cli.quiet import quiet_import
 from tfattr.cli.stopping import Stopped, stoppable
-from tfattr.errors import IncompleteError, SettingsError, TfattrError, sentence
+from tfattr.errors import IncompleteError, TfattrError, sentence
+from tfattr.extensions import import_extensions
 
 
 @click.group(
@@ -64,30 +64,6 @@ def main(arguments: list[str] | None = None) -> None:
         )  # nor of files that a signal left half open
     if status:
         sys.exit(status)
-
-
-def import_extensions() -> None:
-    """Imports the modules that ``TFATTR_EXTENSIONS`` names (with commas; the working directory counts), for what they register.
-
-    Raises:
-        SettingsError: there is no such module, or it fails.
-    """
-    for name in filter(None, os.environ.get("TFATTR_EXTENSIONS", "").split(",")):
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())
-        try:
-            importlib.import_module(name.strip())
-        except ModuleNotFoundError as error:
-            raise SettingsError(
-                f"TFATTR_EXTENSIONS names {name.strip()}, and {error}; expected modules to import, with commas."
-            ) from error
-        except (Exception, SystemExit) as error:
-            if "--debug" in sys.argv:
-                raise
-            raise SettingsError(
-                f"TFATTR_EXTENSIONS names {name.strip()}, whose import fails ({type(error).__name__}: {error}); mend "
-                "that module (--debug shows where), or leave it out."
-            ) from error
 
 
 def _outcome(arguments: list[str], debug: bool) -> tuple[str, int]:

@@ -10,8 +10,10 @@ Raises MissingExtraError when imported without iNNvestigate.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from typing import Any
 
-import tensorflow as tf  # noqa: F401  (owns the names lent below)
+import tensorflow as tf  # also owns the names lent below
 
 from tfattr.compat import installed
 from tfattr.compat.analyzer_keras import keras
@@ -27,4 +29,19 @@ _names = {f"tensorflow.keras.{name}": getattr(keras, name) for name in _SUBMODUL
 with patched_modules({**_names, "tensorflow.keras": keras}), without_modules("innvestigate"):
     innvestigate = importlib.import_module("innvestigate")
 
-__all__ = ["innvestigate"]
+__all__ = ["complete_rules", "innvestigate", "relevance_of"]
+
+
+def complete_rules(analyzer: Any, reads_input: Callable[[Any], bool]) -> None:
+    """The presets name Keras classes: other kernel layers get the convolutions' rule, that of the first layer holds behind
+    padding too."""
+    if analyzer._input_layer_rule is not None:
+        analyzer._rules[0] = (reads_input, analyzer._rules[0][1])
+    analyzer._rules = [*analyzer._rules, (lambda layer: True, analyzer._rules[-1][1])]
+
+
+def relevance_of(analyzer: Any) -> tf.Tensor:
+    """The relevance of the model's input, of an analyzer that is built now."""
+    analyzer.create_analyzer_model()
+    (relevance,) = analyzer._analyzer_model.outputs
+    return relevance

@@ -132,6 +132,8 @@ def choose_k(truth: Truth, k: int | None = None) -> int:
     Raises:
         SettingsError: fewer than two candidates a target, or not more candidates than ``k``.
     """
+    if k is not None and k < 1:
+        raise SettingsError(f"k is {k}; expected a positive number of relevant sources")
     candidates = len(truth.sources) - 1
     chosen = k or (RELEVANT if candidates > RELEVANT else max(candidates // 2, 1))
     if candidates <= chosen:

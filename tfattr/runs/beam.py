@@ -23,6 +23,7 @@ from tfattr.affinity import AffinityState, affinity_from_records
 from tfattr.affinity.measures import DEFAULT_MEASURE, entry_name, find_measure
 from tfattr.affinity.state import DroppedMap
 from tfattr.errors import MissingExtraError, RecordsError, SettingsError, TfattrError, WorkersError
+from tfattr.extensions import import_extensions
 from tfattr.io import atomic_write
 from tfattr.probe import ProbeImage, ProbeSurvey
 from tfattr.records import find_shards, map_directory
@@ -275,6 +276,7 @@ class BeamRunner:
 
 
 def _perform(task: Task, plan: Plan, images: tuple[ProbeImage, ...]) -> str:
+    import_extensions()
     with Feed(images, shared=False) as feed:  # a worker that is killed leaves nothing behind
         perform(task, plan, feed)
     return task.model
@@ -350,6 +352,7 @@ def parts_of(comparison: Comparison) -> list[Part]:
 
 def partial_of(part: Part, comparison: Comparison) -> tuple[int, Partial]:
     """A part computed, by its entry's number."""
+    import_extensions()
     method, measure = comparison.entries[part.entry]
     with Stopwatch() as watch:
         state = affinity_from_records(

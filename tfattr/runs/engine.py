@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfattr.errors import SettingsError, WorkersError
+from tfattr.extensions import import_extensions
 from tfattr.runs.settings import RunSettings
 
 # Nothing here may import TensorFlow at module level: a process chooses its device before that.
@@ -200,6 +201,7 @@ def _begin(chosen: Any, payload: bytes) -> None:
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3":  # as the command line's own process keeps quiet
         warnings.simplefilter("ignore")
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    import_extensions()
     from tfattr.runs.feed import Feed
 
     plan, images = pickle.loads(payload)

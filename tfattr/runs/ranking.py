@@ -18,7 +18,7 @@ from tfattr.errors import ProbeError, RecordsError, SettingsError
 from tfattr.evaluation import RECOMMENDED, Ranking, resamples
 from tfattr.evaluation.sources import RANKING_NAME, SHOWN, SourceRanking, mean_rank
 from tfattr.probe import read_photo
-from tfattr.records import RunManifest
+from tfattr.records import RunManifest, representation_directory
 from tfattr.runs.controls import probe_of
 from tfattr.runs.representations import Representations
 from tfattr.runs.results import IMAGES_NAME, complete_cosines
@@ -162,8 +162,9 @@ def representation_rankings(
     names = list(BASELINES if names is None else names)
     try:
         codes = dict(Representations(run, list(models)))
-    except RecordsError:
-        return [], dict.fromkeys(names, _FROM_REPRESENTATIONS)
+    except RecordsError as error:
+        there = any(representation_directory(run, model).is_dir() for model in models)
+        return [], dict.fromkeys(names, str(error) if there else _FROM_REPRESENTATIONS)
     ingredients: dict[str, Callable[[], Any]] = {
         "grids": cache(lambda: code_grids(codes)),
         "images": cache(lambda: input_images(run)),

@@ -142,12 +142,23 @@ class Trunk:
             return tf.concat([self.function(image[None]) for image in x], axis=0)
         return self.function(x)
 
+    @property
+    def single(self) -> bool:
+        """``batch_dependent`` by its former name."""
+        return self.batch_dependent
+
     def validate_batch(self, x: np.ndarray | tf.Tensor) -> tf.Tensor:
         """``x`` as a float32 tensor of this trunk's shape ``[N, H, W, C]``.
 
         Raises:
-            SettingsError: ``x`` has another shape, or is no array.
+            SettingsError: ``x`` has another shape, or is no array of floating-point numbers.
         """
+        kind = getattr(x, "dtype", None)
+        if kind is not None and not tf.as_dtype(kind).is_floating:
+            raise SettingsError(
+                f"{self.name}: the batch is of {tf.as_dtype(kind).name}; expected float32 in the fed frame "
+                "(trunk.preprocess(photos) makes it), or uint8 photographs."
+            )
         try:
             x = tf.convert_to_tensor(x, tf.float32)
         except (TypeError, ValueError) as error:

@@ -80,7 +80,7 @@ def open_zoo(zoo: str | os.PathLike[str] | Iterable[ModelSpec | Trunk], feeding:
         SettingsError: neither a file nor a built-in name, a file that is no zoo, or ``native`` for a zoo file.
     """
     if not isinstance(zoo, (str, os.PathLike)):
-        models = tuple(zoo) if isinstance(zoo, Iterable) else (zoo,)
+        models: tuple[Any, ...] = tuple(zoo) if isinstance(zoo, Iterable) else (zoo,)
         for model in models:
             if not (isinstance(model, ModelSpec) or hasattr(model, "graph_def")):
                 raise SettingsError(

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfattr.attribution.analyzers import DEEP_TAYLOR, GRADIENT
 from tfattr.attribution.lrp import rules
 from tfattr.attribution.lrp.families import family, is_relu, is_relu6, reads_input
-from tfattr.compat.innvestigate import innvestigate
+from tfattr.compat.innvestigate import complete_rules, innvestigate
 from tfattr.errors import UnsupportedOpError
 
 _registry = innvestigate.analyzer.analyzers
@@ -84,7 +84,7 @@ class _Relevance(_Common):
         if self._name == "lrp.epsilon":
             linear = rules.epsilon_rule(self._epsilon_tensor)
             found.append(self._of("kernel", rules.mapping(linear)))
-        self._complete_rules()
+        complete_rules(self, reads_input)
         return [
             *found,
             self._of("linear", rules.mapping(linear)),
@@ -94,13 +94,6 @@ class _Relevance(_Common):
             self._of("mix", rules.mapping(rules.values_take_all(linear))),
             self._of("stop", rules.mapping(rules.stop)),
         ]
-
-    def _complete_rules(self) -> None:
-        """The presets name Keras classes: other kernel layers get the convolutions' rule, the rule for the
-        first layer holds behind padding too."""
-        if self._input_layer_rule is not None:
-            self._rules[0] = (reads_input, self._rules[0][1])
-        self._rules = [*self._rules, (lambda layer: True, self._rules[-1][1])]
 
 
 class _DeepTaylor(_Common):

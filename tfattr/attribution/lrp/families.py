@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfattr.attribution.keras_graph import layers as own
-from tfattr.compat.analyzer_keras import keras
+from tfattr.compat.analyzer_keras import keras, sources_of
 
 _L = keras.layers
 _KERNEL = (_L.Conv2D, _L.DepthwiseConv2D, _L.Conv2DTranspose, _L.Dense, own.Affine)
@@ -49,12 +49,7 @@ def is_relu(layer: _L.Layer) -> bool:
 
 def reads_input(layer: _L.Layer) -> bool:
     """Whether nothing but moved pixels reaches the layer: padding before the first convolution is no layer."""
-    nodes = layer._inbound_nodes
-    sources = [tensor._keras_history[0] for node in nodes for tensor in _as_list(node.input_tensors)]
+    sources = sources_of(layer)
     return bool(sources) and all(
         isinstance(s, _L.InputLayer) or (family(s) == "move" and reads_input(s)) for s in sources
     )
-
-
-def _as_list(tensors) -> list:
-    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
