@@ -153,7 +153,7 @@ def computed(
         raise SettingsError(
             f"batch_size is {batch_size!r}; expected a positive whole number, or None for all at once."
         )
-    form = form or Form(on_device=accelerated())
+    form = form or Form()  # whole maps: multiplied by all threads before they leave
     methods = settings.methods if settings is not None else ()
     size = 1 if trunk.batch_dependent else (batch_size or max(len(x), 1))
     maps: dict[str, list[Any]] = {method: [] for method in methods}
