@@ -22,6 +22,14 @@ from tfattr.cli.stopping import Stopped, stoppable
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 
 
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """A shell's background jobs start with SIGINT ignored, which a command line respects."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zoo")
