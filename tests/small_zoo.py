@@ -51,13 +51,18 @@ def write_zoo(folder: Path, nets: dict[str, str | int]) -> Path:
             if kind == "steep":
                 b = b + 1 + tf.sqrt(tf.nn.relu(0.75 - bright))
             tf.nn.relu(b, name="y")
-        (folder / f"{name}.pb").write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
-        tables.append(
-            f'[[model]]\nname = "{name}"\nsource = "frozen_graph"\npath = "{name}.pb"\ninput = "x:0"\n'
-            f'output = "y:0"\nsize = [{SIDE}, {SIDE}]\n'
-        )
+        tables.append(_frozen(folder, name, graph, SIDE))
     (folder / "zoo.toml").write_text("\n".join(tables))
     return folder / "zoo.toml"
+
+
+def _frozen(folder: Path, name: str, graph, side: int, keys: str = "") -> str:
+    """Writes a graph from ``x`` to ``y``; its table in a zoo file."""
+    (folder / f"{name}.pb").write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
+    return (
+        f'[[model]]\nname = "{name}"\nsource = "frozen_graph"\npath = "{name}.pb"\ninput = "x:0"\n'
+        f'output = "y:0"\nsize = [{side}, {side}]\n{keys}'
+    )
 
 
 def write_mixed_zoo(folder: Path) -> Path:
@@ -75,11 +80,8 @@ def write_mixed_zoo(folder: Path) -> Path:
             for shape in ((3, 3, channels, 8), (3, 3, 8, 4)):
                 y = tf.nn.elu(tf.nn.conv2d(y, random.normal(0, 0.2, shape).astype(np.float32), 2, "SAME"))
             tf.identity(y, name="y")
-        (folder / f"{name}.pb").write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))
-        tables.append(
-            f'[[model]]\nname = "{name}"\nsource = "frozen_graph"\npath = "{name}.pb"\ninput = "x:0"\n'
-            f'output = "y:0"\nsize = [{side}, {side}]\ncolor = "{color}"\nrange = "{span}"\n'
-        )
+        keys = f'color = "{color}"\nrange = "{span}"\n'
+        tables.append(_frozen(folder, name, graph, side, keys))
     (folder / "zoo.toml").write_text("\n".join(tables))
     return folder / "zoo.toml"
 
