@@ -79,6 +79,15 @@ def test_the_first_maps_are_drawn_without_the_photographs(run):
         photos.with_name("away").rename(photos)
 
 
+def test_maps_are_drawn_from_the_photographs_where_the_small_ones_are_gone(run):
+    kept = run.path / "previews.npz"
+    kept.rename(kept.with_suffix(".away"))
+    try:
+        assert isinstance(run.plot_maps(2), Figure)
+    finally:
+        kept.with_suffix(".away").rename(kept)
+
+
 def test_a_notebook_shows_facts_matrix_and_tree(run):
     text = run._repr_html_()
     for part in (*MODELS, "6 (", "grad_input, saliency", "<svg", f"{run.affinity().iloc[0, 1]:.2f}"):

@@ -365,9 +365,10 @@ class Run:
 
     def _photos(self, numbers: Sequence[int]) -> list[np.ndarray]:
         """Probe images as small pictures: those that the run kept, or from the photographs."""
-        with np.load(self.path / PREVIEWS_NAME, allow_pickle=False) as kept:
-            if max(numbers) < len(kept["photos"]):
-                return [kept["photos"][number] for number in numbers]
+        if (self.path / PREVIEWS_NAME).exists():
+            with np.load(self.path / PREVIEWS_NAME, allow_pickle=False) as kept:
+                if max(numbers) < len(kept["photos"]):
+                    return [kept["photos"][number] for number in numbers]
         images = probe_of(self.path).images
         return preview([images[number] for number in numbers])
 
