@@ -16,4 +16,5 @@ def make_record(
 
 
 def encode(record: MapRecord) -> bytes:
-    return Encoder()(record)
+    head, values = Encoder()(record)
+    return head + values.tobytes()

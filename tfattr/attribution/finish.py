@@ -84,7 +84,7 @@ class Pending:
             one = slice(index, index + 1)
             map = np.asarray(self.make(self.x[one], self.slope[one]), np.float32)[0]
             if self.watch is not None:
-                sizes.append(np.abs(map).sum())
+                sizes.append(np.einsum("hwc->", np.abs(map)))
             yield map
         if self.watch is not None:
             self.watch(np.array(sizes))

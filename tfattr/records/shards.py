@@ -12,7 +12,6 @@ from pathlib import Path
 
 import google_crc32c
 import numpy as np
-import tensorflow as tf
 
 from tfattr.errors import RecordsError
 from tfattr.io import atomic_write
@@ -68,8 +67,8 @@ class ShardWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_write(self.path))
             try:
-                self._writer = tf.io.TFRecordWriter(str(temporary))
-            except tf.errors.OpError as error:
+                self._file = stack.enter_context(open(temporary, "wb"))
+            except OSError as error:
                 raise self._refused(error) from error
             self._stack = stack.pop_all()
         return self
@@ -84,16 +83,16 @@ class ShardWriter:
         ids = self._ids[self._next : self._next + count]
         try:
             for record in records_of(maps, ids, self._next, self._origin):
-                self._writer.write(self._encode(record))
-        except tf.errors.OpError as error:
+                _write_payload(self._file, *self._encode(record))
+        except OSError as error:
             raise self._refused(error) from error
         self._next += count
 
     def __exit__(self, kind, error, trace) -> None:
         failure = None
         try:
-            self._writer.close()
-        except tf.errors.OpError as refusal:
+            self._file.close()
+        except OSError as refusal:
             failure = self._refused(refusal)
         if failure is None and self._next != self._span.stop:
             failure = RecordsError(
@@ -105,8 +104,8 @@ class ShardWriter:
                 raise failure
         self._stack.__exit__(kind, error, trace)
 
-    def _refused(self, error: tf.errors.OpError) -> RecordsError:
-        return RecordsError(f"{self.path}: cannot be written ({error.message}); check space and permissions")
+    def _refused(self, error: OSError) -> RecordsError:
+        return RecordsError(f"{self.path}: cannot be written ({error.strerror}); check space and permissions")
 
 
 def read_shard(
@@ -184,9 +183,25 @@ def _payload(file: io.FileIO, path: str | os.PathLike[str], size: int) -> bytes:
     return payload
 
 
+def _write_payload(file: io.BufferedWriter, head: bytes, values: np.ndarray) -> None:
+    """One record of a TFRecord file, whose payload is ``head`` and the bytes of ``values``.
+
+    TensorFlow's writer takes one string, which cost a copy to make and another to take.
+    """
+    length = (len(head) + values.nbytes).to_bytes(8, "little")
+    file.write(length + _checksum(length) + head)
+    file.write(values.data)
+    # Only its C code reads arrays.
+    rest = values if google_crc32c.implementation == "c" else values.tobytes()
+    file.write(_masked(google_crc32c.extend(google_crc32c.value(head), rest)))
+
+
 def _checksum(data: bytes) -> bytes:
-    """The masked CRC-32C of TFRecord files."""
-    crc = google_crc32c.value(data)
+    return _masked(google_crc32c.value(data))
+
+
+def _masked(crc: int) -> bytes:
+    """A CRC-32C as TFRecord files have it."""
     return (((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
 
 

@@ -8,12 +8,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfattr.attribution import AttributionSettings
 from tfattr.attribution.dispatch import attributions_for_storage
 from tfattr.errors import SettingsError
+from tfattr.precision import accelerated
 from tfattr.records import (
     REPRESENTATION,
     ShardWriter,
@@ -31,6 +33,8 @@ from tfattr.runs.writing import Behind
 
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
+
+_AT_ONCE = 3  # batches between the begin of their passes and their shard
 
 
 class Outcome(NamedTuple):
@@ -56,8 +60,8 @@ def compute_shards(
 ) -> Outcome:
     """Write what the works name, each whole or not at all.
 
-    This thread feeds the device and does nothing else: images are decoded ahead of it and records written behind
-    it. Where a batch does not fit into the device's memory, it is halved and its shard begun again. A method that
+    This thread feeds the device and does nothing else: images are decoded ahead of it, maps reduced and records
+    written behind it. Where a batch does not fit into the device's memory, it is halved and its shard begun again. A method that
     fails is left out from there on, unless ``strict``.
 
     Args:
@@ -138,15 +142,11 @@ def _compute(
             work, done = left[0], 0
             with behind.shard(_writers(plan, trunk, work)) as shard:
                 try:
-                    while done < len(span):
-                        batch = next(batches)
-                        began = time.perf_counter()
-                        stored = _stored(plan, trunk, batch, work)
-                        size.took(len(batch), time.perf_counter() - began)
+                    for images, stored in _stored(plan, trunk, batches, len(span), work, size, behind):
                         shard.put(stored)
-                        done += len(batch)
+                        done += images
                         if progress is not None:
-                            progress(len(batch))
+                            progress(images)
                 except BaseException:
                     if progress is not None:
                         progress(-done)
@@ -163,32 +163,59 @@ class _FailedError(Exception):
         self.failed = failed
 
 
-def _stored(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> dict[str, Any]:
-    """What a work's writers get of a batch; where that fails, the methods are tried one by one."""
-    import tensorflow as tf
+def _stored(
+    plan: Plan, trunk: Trunk, batches: Iterator[Any], images: int, work: Work, size: BatchSize, behind: Behind
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """What a work's writers get of each of the next batches, and its images.
 
-    def compute(methods: tuple[str, ...], representation: bool) -> dict[str, Any]:
-        maps, outputs = attributions_for_storage(
-            trunk,
-            batch,
-            plan.settings.attribution.with_methods(methods) if methods else None,
-            channels=plan.settings.channels,
-            dtype=plan.settings.dtype,
-            most_values=MOST_VALUES if representation else None,
-        )
-        return {**maps, REPRESENTATION: outputs}
+    Where the device is the CPU, the host's part is done in other threads while the next batches are computed.
+    """
+    waiting: deque[tuple[float, Any, Future]] = deque()
+    most = 1 if accelerated() else _AT_ONCE
+    begun = 0
+    while begun < images or waiting:
+        if begun < images and len(waiting) < most:
+            began, batch = time.perf_counter(), next(batches)
+            with _blamed(plan, trunk, batch, work):
+                rest = _passes(plan, trunk, batch, work.methods, work.representation)
+                waiting.append((began, batch, behind.do(rest)))
+            begun += len(batch)
+            continue
+        began, batch, future = waiting.popleft()
+        with _blamed(plan, trunk, batch, work):
+            maps, outputs = future.result()
+        size.took(len(batch), time.perf_counter() - began)
+        yield len(batch), {**maps, REPRESENTATION: outputs}
 
+
+def _passes(
+    plan: Plan, trunk: Trunk, batch: Any, methods: tuple[str, ...], representation: bool
+) -> Callable[[], tuple[dict[str, Any], Any]]:
+    return attributions_for_storage(
+        trunk,
+        batch,
+        plan.settings.attribution.with_methods(methods) if methods else None,
+        channels=plan.settings.channels,
+        dtype=plan.settings.dtype,
+        most_values=MOST_VALUES if representation else None,
+    )
+
+
+@contextlib.contextmanager
+def _blamed(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> Iterator[None]:
+    """Where a batch's computation fails, methods are tried one by one, and those that fail are named."""
     try:
-        return compute(work.methods, work.representation)
-    except tf.errors.ResourceExhaustedError:
-        raise
+        yield
     except Exception as error:
-        if plan.settings.strict or not is_of_the_model(error):
+        import tensorflow as tf
+
+        short = isinstance(error, tf.errors.ResourceExhaustedError)
+        if short or plan.settings.strict or not is_of_the_model(error):
             raise
         failed: dict[str, Exception] = {}
         for what in _wanted(work):
             try:
-                compute(*(((), True) if what == REPRESENTATION else ((what,), False)))
+                _passes(plan, trunk, batch, *(((), True) if what == REPRESENTATION else ((what,), False)))()
             except Exception as reason:
                 if not is_of_the_model(reason):
                     raise

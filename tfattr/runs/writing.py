@@ -1,10 +1,10 @@
-"""Shards encoded and written behind the thread that computes: a bounded queue each, threads of their own."""
+"""Maps reduced, and shards encoded and written, behind the thread that computes, in threads of their own."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -28,6 +28,7 @@ class Behind:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, "tfattr-writer")
+        self._reducers = ThreadPoolExecutor(_THREADS, "tfattr-reducer")
         self._shards: list[_Shard] = []
 
     def __enter__(self) -> Behind:
@@ -38,7 +39,12 @@ class Behind:
             if kind is None:
                 self.drain()
         finally:
+            self._reducers.shutdown(wait=True, cancel_futures=True)
             self._pool.shutdown(wait=True)  # what was computed whole is written whole
+
+    def do(self, part: Callable[[], Any]) -> Future:
+        """What a function gives, which a thread calls."""
+        return self._reducers.submit(part)
 
     def drain(self) -> None:
         """Waits until every finished shard is on the disk; raises the first error."""
