@@ -157,7 +157,7 @@ def test_mixtures():
 def test_what_is_stored(spatial, images):
     _, trunk = spatial
     settings = AttributionSettings(target="channels:3")
-    maps, code = attributions_for_storage(trunk, images, settings)()
+    maps, code = attributions_for_storage(trunk, images, settings)
     for method, found in some(maps.items()):
         side = {"grad_input": 16, "gradient_norm": 8}[method]
         assert found.stored.shape == (3, side, side, 3)

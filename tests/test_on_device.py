@@ -91,7 +91,7 @@ def test_what_a_run_stores_is_the_maps_reduced_by_numpy(trunk, methods, channels
     settings = AttributionSettings(methods)
     x = np.random.default_rng(3).uniform(0, 255, (count, 12, 10, 3)).astype(np.float32)
     whole, y = attributions_and_representation(trunk, x, settings)
-    found, stored_y = attributions_for_storage(trunk, x, settings, channels=channels, most_values=200)()
+    found, stored_y = attributions_for_storage(trunk, x, settings, channels=channels, most_values=200)
     assert tuple(found) == methods
     for method in methods:
         expected = storage.stored_maps(whole[method], channels)
@@ -107,7 +107,7 @@ def test_what_a_run_stores_is_the_maps_reduced_by_numpy(trunk, methods, channels
 
 def test_without_maps_the_representation_is_stored_all_the_same(trunk):
     x = np.random.default_rng(3).uniform(0, 255, (2, 12, 10, 3)).astype(np.float32)
-    maps, y = attributions_for_storage(trunk, x, None, most_values=200)()
+    maps, y = attributions_for_storage(trunk, x, None, most_values=200)
     assert maps == {}
     np.testing.assert_allclose(y, storage.stored_representation(np.asarray(trunk(x)), 200), rtol=1e-6)
-    assert attributions_for_storage(trunk, x, AttributionSettings(("saliency",)), most_values=None)()[1] is None
+    assert attributions_for_storage(trunk, x, AttributionSettings(("saliency",)), most_values=None)[1] is None

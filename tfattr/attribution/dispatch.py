@@ -91,7 +91,7 @@ def attributions(
     Saliency and gradient * input come from one backward pass; with the deepexplain engine epsilon-LRP
     shares their forward pass.
     """
-    return _computed(trunk, x, settings, batch_size)()[0]
+    return computed(trunk, x, settings, batch_size)[0]
 
 
 def attributions_and_representation(
@@ -101,7 +101,7 @@ def attributions_and_representation(
     batch_size: int | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """As :func:`attributions`, and the representation float32 ``[N, ...]``, which the gradients' forward pass gives."""
-    return _computed(trunk, x, settings, batch_size, need_representation=True)()
+    return computed(trunk, x, settings, batch_size, need_representation=True)
 
 
 def attributions_for_storage(
@@ -112,8 +112,8 @@ def attributions_for_storage(
     channels: str = "mean",
     dtype: str = "float16",
     most_values: int | None = MOST_VALUES,
-) -> Callable[[], tuple[dict[str, StoredMaps], np.ndarray | None]]:
-    """What a run stores of one batch: each method's maps, and the representation, reduced on the device or the host.
+) -> tuple[dict[str, StoredMaps], np.ndarray | None]:
+    """What a run stores of one batch: each method's maps, and the representation, already reduced on the device.
 
     Args:
         trunk: the model.
@@ -123,8 +123,7 @@ def attributions_for_storage(
         most_values: see :func:`stored_representation`; None gives no representation.
 
     Returns:
-        A function to be called once, in any thread: the passes are done, it does what is left for the host. It gives
-        method to its maps, and the representation, float32 ``[N, h, w, c]`` (None without ``most_values``).
+        Method to its maps, and the representation, float32 ``[N, h, w, c]`` (None without ``most_values``).
 
     Raises:
         SettingsError: see :func:`tfattr.attribute`, or an unknown ``channels`` or ``dtype``.
@@ -133,10 +132,10 @@ def attributions_for_storage(
     if settings is not None and settings.parts:
         channels = "all"  # each is the map of a part
     form = Form(channels, dtype, most_values, on_device=accelerated())
-    return _computed(trunk, x, settings, need_representation=most_values is not None, form=form)
+    return computed(trunk, x, settings, need_representation=most_values is not None, form=form)
 
 
-def _computed(
+def computed(
     trunk: Trunk,
     x: np.ndarray | tf.Tensor,
     settings: AttributionSettings | None,
@@ -144,10 +143,10 @@ def _computed(
     *,
     need_representation: bool = False,
     form: Form | None = None,
-) -> Callable[[], tuple[dict[str, Any], np.ndarray | None]]:
+) -> tuple[dict[str, Any], np.ndarray | None]:
     """Maps and representation of a batch as arrays in a form (None: whole); true float32.
 
-    ``settings=None`` computes no maps. See :func:`attributions` and :func:`attributions_for_storage` for the rest.
+    ``settings=None`` computes no maps. See :func:`attributions` for the rest.
     """
     x = trunk.validate_batch(x)
     if not (batch_size is None or (isinstance(batch_size, Integral) and batch_size > 0)):
@@ -174,7 +173,7 @@ def _computed(
         representations = [empty if form.most is None else stored_representation(empty, form.most)]
         for method in methods:
             maps[method] = [np.zeros((0, *_map_shape(trunk, settings, method)), np.float32)]
-    return lambda: (
+    return (
         {method: form.joined(parts) for method, parts in maps.items()},
         np.concatenate(representations) if need_representation else None,
     )

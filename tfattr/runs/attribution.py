@@ -52,6 +52,7 @@ from tfattr.zoo.spec import ModelSpec
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
+_GARBAGE = 128 << 20  # bytes of weights
 _NAMED = 10  # unreadable images that are named; run.json holds them all
 
 
@@ -159,12 +160,31 @@ def attribute_zoo(
             for number, model in enumerate(models):
                 bar.set_postfix_str(model.name)
                 run.submit(running, ahead, model, models[number + 1 :])
-                if number + 1 < len(models):
-                    gc.collect()  # a trunk's graphs refer to each other; left to themselves, several would pile up
+                run.garbage.collect()
         manifest = RunManifest.load(out)
         _refuse_nothing(manifest, models, plan, run.first)
         warn_abnormal(read_back(plan, manifest, models, survey.images, progress))
         return manifest
+
+
+class Garbage:
+    """Collects trunks that were dropped: their graphs refer to each other, so that several would pile up.
+
+    Not one by one: with TensorFlow's own million objects, a collection takes longer than to load a small model.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def add(self, trunk: Trunk) -> None:
+        """A trunk that is about to be dropped."""
+        self._bytes += sum(weights.nbytes for weights in trunk.inference.weights.values())
+
+    def collect(self) -> None:
+        """Collects what was dropped, if it holds enough memory."""
+        if self._bytes > _GARBAGE:
+            gc.collect()
+            self._bytes = 0
 
 
 class Loaded(NamedTuple):
@@ -254,10 +274,12 @@ class _Run:
 
     Attributes:
         first: the first error that the run went on after.
+        garbage: the trunks that it has dropped.
     """
 
     def __init__(self, plan: Plan, survey: ProbeSurvey, recorded: Mapping[str, Any], bar: tqdm) -> None:
         self._plan, self._survey, self._recorded, self._bar = plan, survey, recorded, bar
+        self.garbage = Garbage()
         self.first: Exception | None = None
 
     def submit(
@@ -291,6 +313,8 @@ class _Run:
             self._lacks(model, outcome.failed)
             if outcome.facts:
                 record_facts(plan.out, describe_device(plan.settings.tf32), model.name, outcome.facts)
+        if loaded is not None:
+            self.garbage.add(loaded.trunk)
 
     def _known(self, model: ModelSpec | Trunk) -> tuple[str | None, bool]:
         """The fingerprint of a model's files, and whether the run was made from them."""

@@ -34,7 +34,8 @@ from tfattr.runs.writing import Behind
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
-_AT_ONCE = 3  # batches between the begin of their passes and their shard
+_AHEAD = 2  # batches that may be computed beside one
+_SHORT = 0.2  # seconds that a batch takes then, with those before it
 
 
 class Outcome(NamedTuple):
@@ -60,8 +61,7 @@ def compute_shards(
 ) -> Outcome:
     """Write what the works name, each whole or not at all.
 
-    This thread feeds the device and does nothing else: images are decoded ahead of it, maps reduced and records
-    written behind it. Where a batch does not fit into the device's memory, it is halved and its shard begun again. A method that
+    This thread feeds the device and does nothing else: images are decoded ahead of it and records written behind it. Where a batch does not fit into the device's memory, it is halved and its shard begun again. A method that
     fails is left out from there on, unless ``strict``.
 
     Args:
@@ -168,30 +168,40 @@ def _stored(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """What a work's writers get of each of the next batches, and its images.
 
-    Where the device is the CPU, the host's part is done in other threads while the next batches are computed.
+    A CPU gets the next batches before it has done with one, if that takes it no time to speak of: its threads would
+    wait for each other at the end of each pass. (Memory is why it does not otherwise.)
     """
     waiting: deque[tuple[float, Any, Future]] = deque()
-    most = 1 if accelerated() else _AT_ONCE
-    begun = 0
+    most = begun = 0
     while begun < images or waiting:
-        if begun < images and len(waiting) < most:
+        while begun < images and len(waiting) <= most:
             began, batch = time.perf_counter(), next(batches)
-            with _blamed(plan, trunk, batch, work):
-                rest = _passes(plan, trunk, batch, work.methods, work.representation)
-                waiting.append((began, batch, behind.do(rest)))
             begun += len(batch)
-            continue
+            do = behind.do if most else _done
+            waiting.append((began, batch, do(_computed, plan, trunk, batch, work.methods, work.representation)))
         began, batch, future = waiting.popleft()
         with _blamed(plan, trunk, batch, work):
-            maps, outputs = future.result()
-        size.took(len(batch), time.perf_counter() - began)
-        yield len(batch), {**maps, REPRESENTATION: outputs}
+            stored = future.result()
+        took = time.perf_counter() - began
+        size.took(len(batch), took)
+        most = _AHEAD if took < _SHORT and not accelerated() else 0
+        yield len(batch), stored
 
 
-def _passes(
+def _done(function: Callable[..., Any], *arguments: Any) -> Future:
+    """A function's result or error, at once."""
+    future: Future = Future()
+    try:
+        future.set_result(function(*arguments))
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+def _computed(
     plan: Plan, trunk: Trunk, batch: Any, methods: tuple[str, ...], representation: bool
-) -> Callable[[], tuple[dict[str, Any], Any]]:
-    return attributions_for_storage(
+) -> dict[str, Any]:
+    maps, outputs = attributions_for_storage(
         trunk,
         batch,
         plan.settings.attribution.with_methods(methods) if methods else None,
@@ -199,6 +209,7 @@ def _passes(
         dtype=plan.settings.dtype,
         most_values=MOST_VALUES if representation else None,
     )
+    return {**maps, REPRESENTATION: outputs}
 
 
 @contextlib.contextmanager
@@ -215,7 +226,7 @@ def _blamed(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> Iterator[None]:
         failed: dict[str, Exception] = {}
         for what in _wanted(work):
             try:
-                _passes(plan, trunk, batch, *(((), True) if what == REPRESENTATION else ((what,), False)))()
+                _computed(plan, trunk, batch, *(((), True) if what == REPRESENTATION else ((what,), False)))
             except Exception as reason:
                 if not is_of_the_model(reason):
                     raise

@@ -1,7 +1,8 @@
-"""Maps reduced, and shards encoded and written, behind the thread that computes, in threads of their own."""
+"""Threads beside the one that feeds the device: shards encoded and written, a bounded queue each; further batches."""
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +29,7 @@ class Behind:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, "tfattr-writer")
-        self._reducers = ThreadPoolExecutor(_THREADS, "tfattr-reducer")
+        self._computing = ThreadPoolExecutor(_THREADS, "tfattr-computing")
         self._shards: list[_Shard] = []
 
     def __enter__(self) -> Behind:
@@ -39,12 +40,12 @@ class Behind:
             if kind is None:
                 self.drain()
         finally:
-            self._reducers.shutdown(wait=True, cancel_futures=True)
+            self._computing.shutdown(wait=True, cancel_futures=True)
             self._pool.shutdown(wait=True)  # what was computed whole is written whole
 
-    def do(self, part: Callable[[], Any]) -> Future:
-        """What a function gives, which a thread calls."""
-        return self._reducers.submit(part)
+    def do(self, function: Callable[..., Any], *arguments: Any) -> Future:
+        """A function's result, which a thread computes with the settings of this one (precision, XLA)."""
+        return self._computing.submit(contextvars.copy_context().run, function, *arguments)
 
     def drain(self) -> None:
         """Waits until every finished shard is on the disk; raises the first error."""
