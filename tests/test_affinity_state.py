@@ -67,7 +67,9 @@ def test_stored_halves_equal_the_direct_loop(products, monkeypatch):
     )  # down to subnormal halves
     stored = (maps / np.abs(maps).max(axis=(2, 3), keepdims=True)).astype(np.float16)
     assert ((stored != 0) & (np.abs(stored) < np.finfo(np.float16).tiny)).any()
-    np.testing.assert_allclose(accumulate(stored).compute()[0], direct(stored), atol=1e-7)
+    # numkong's sums of 16,384 products in float32; halves themselves are off by hundred times that.
+    atol = 1e-7 if products == "numpy" else 5e-7
+    np.testing.assert_allclose(accumulate(stored).compute()[0], direct(stored), atol=atol)
     mixed = [stored[0, 0], *stored[0, 1:].astype(np.float32)]
     np.testing.assert_allclose(
         AffinityState.empty(MODELS).update(mixed, "x").compute()[0], direct(stored[:1]), atol=1e-7

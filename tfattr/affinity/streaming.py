@@ -1,4 +1,4 @@
-"""Affinity from records: the shards of all models read in lockstep, one image at a time, while two are compared."""
+"""Affinity from records: the shards of all models read in lockstep, one image at a time, while another is compared."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -17,7 +18,10 @@ from tfattr.affinity.state import AffinityState
 from tfattr.errors import RecordsError, SettingsError
 from tfattr.records import expected_record_key, find_shards, parse_shard_name
 
-_COMPARING = 2  # threads, each with an image
+if TYPE_CHECKING:
+    from tfattr.records import MapRecord
+
+_COMPARING = 1  # threads, each with an image; two and the one that reads would wait for each other
 
 
 def affinity_from_records(
@@ -43,7 +47,7 @@ def affinity_from_records(
         measure: how maps compare: a registered measure's name, or a measure.
 
     Returns:
-        The state; the maps of four images, of all models, are all that is in memory at a time.
+        The state; the maps of three images, of all models, are all that is in memory at a time.
 
     Raises:
         RecordsError: missing or damaged shards, shards of another run, or models whose records are of
@@ -100,7 +104,7 @@ def fill_states(
 def _compared(
     states: Sequence[AffinityState], images: Iterator[tuple[str, np.ndarray | list]], spare: list[np.ndarray]
 ) -> Iterator[str]:
-    """Adds every image to every state, in order; yields its id. This thread reads while two others compare."""
+    """Adds every image to every state, in order; yields its id. This thread reads while another compares."""
     waiting: deque[tuple[np.ndarray | list, str, list[Future]]] = deque()
 
     def added() -> str:
@@ -135,10 +139,16 @@ def _lockstep(
 
     The stored maps are taken without their scales: no measure depends on them.
     """
-    from tfattr.records import MapRecord, read_shard  # need TensorFlow
+    from tfattr.records import read_shard  # needs TensorFlow
 
-    readers = [(path, read_shard(path, record_key=record_keys[model])) for model, path in shards.items()]
-    (first, leading), *others = readers
+    whole: np.ndarray | None = None  # of one image, where the next maps are read to
+
+    def reader(position: int, model: str) -> Iterator[MapRecord]:
+        place = lambda: None if whole is None else whole[position]  # noqa: E731
+        return read_shard(shards[model], record_key=record_keys[model], place=place)
+
+    (leading, *others) = [reader(position, model) for position, model in enumerate(shards)]
+    first, *paths = shards.values()
     for leader in leading:
         if ids is not None and (leader.index >= len(ids) or ids[leader.index] != leader.id):
             wanted = ids[leader.index] if leader.index < len(ids) else f"at most {len(ids)} images"
@@ -146,42 +156,35 @@ def _lockstep(
                 f"{first}: found image {leader.id} as number {leader.index}, expected {wanted} "
                 f"in shard {parse_shard_name(first.name)[0]}; these maps belong to another run"
             )
-
-        def maps(leader: MapRecord = leader) -> Iterator[np.ndarray]:
-            yield leader.stored
-            for path, reader in others:
-                record = next(reader, None)
-                if record is None:
-                    raise _too_short(path)
-                if (record.id, record.index) != (leader.id, leader.index):
-                    raise RecordsError(
-                        f"{path}: found image {record.id} (number {record.index}) where {first} has {leader.id} "
-                        f"(number {leader.index}); compute the maps of all models in one run"
-                    )
-                yield record.stored
-
-        yield leader.id, _gathered(maps(), len(readers), spare)
-    if any(next(reader, None) is not None for _, reader in others):
+        maps = [leader.stored]
+        if whole is None or leader.stored.shape != whole.shape[1:] or leader.stored.dtype != whole.dtype:
+            whole = _room(spare, len(shards), leader.stored)
+            whole[0] = leader.stored
+            maps = [whole[0]]
+        for path, reading in zip(paths, others):
+            record = next(reading, None)
+            if record is None:
+                raise _too_short(path)
+            if (record.id, record.index) != (leader.id, leader.index):
+                raise RecordsError(
+                    f"{path}: found image {record.id} (number {record.index}) where {first} has {leader.id} "
+                    f"(number {leader.index}); compute the maps of all models in one run"
+                )
+            maps.append(record.stored)
+        yield leader.id, whole if all(map.base is whole for map in maps) else maps
+        whole = _room(spare, len(shards), maps[0])
+    if whole is not None:
+        spare.append(whole)
+    if any(next(reading, None) is not None for reading in others):
         raise _too_short(first)
 
 
-def _gathered(
-    maps: Iterator[np.ndarray], count: int, spare: list[np.ndarray]
-) -> np.ndarray | list[np.ndarray]:
-    """Maps of one shape as one array, a spare one where it fits; others as a list.
-
-    Each map is copied while the cache holds it and let go at once: fresh memory costs more than the reading.
-    """
-    one = next(maps)
-    whole = spare.pop() if spare else np.empty((count, *one.shape), one.dtype)
-    if (one.shape, one.dtype) != (whole.shape[1:], whole.dtype):
-        whole = np.empty((count, *one.shape), one.dtype)
-    whole[0] = one
-    for position, one in enumerate(maps, 1):
-        if (one.shape, one.dtype) != (whole.shape[1:], whole.dtype):
-            return [*whole[:position], one, *maps]
-        whole[position] = one
-    return whole
+def _room(spare: list[np.ndarray], count: int, map: np.ndarray) -> np.ndarray:
+    """An array for ``count`` maps like this one: a spare one where it fits, for fresh memory costs more than the reading."""
+    whole = spare.pop() if spare else None
+    if whole is not None and (whole.shape, whole.dtype) == ((count, *map.shape), map.dtype):
+        return whole
+    return np.empty((count, *map.shape), map.dtype)
 
 
 def _too_short(path: Path) -> RecordsError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +16,7 @@ from tfattr.records.stored import StoredMaps
 _LITTLE_ENDIAN: dict[str, np.dtype] = {"float16": np.dtype("<f2"), "float32": np.dtype("<f4")}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class MapRecord:
     """A stored map: ``stored * scale`` is the map, ``stored`` is float16 or float32 ``[H, W, C]``.
 
@@ -76,16 +77,19 @@ class Encoder:
         feature["finite"].int64_list.value[0] = int(record.finite)
         feature["origin"].bytes_list.value[0] = record.record_key.encode()
         values = np.ascontiguousarray(record.stored, dtype=_LITTLE_ENDIAN[dtype])
-        left = values.nbytes  # from the inside out: BytesList, Feature, the entry of the map of features
-        head = b"\n" + _varint(left)
-        head = b"\n" + _varint(len(head) + left) + head
-        head = _MAP_KEY + _varint(len(head) + left) + head
-        head = b"\n" + _varint(len(head) + left) + head
-        head = self._features.SerializeToString(deterministic=True) + head
-        return b"\n" + _varint(len(head) + left) + head, values
+        head = self._features.SerializeToString(deterministic=True) + _before_map(values.nbytes)
+        return b"\n" + _varint(len(head) + values.nbytes) + head, values
 
 
 _MAP_KEY = b"\n\x03map\x12"  # the entry's key, a string of three bytes, and the tag of its value
+
+
+def _before_map(size: int) -> bytes:
+    """What stands before the bytes of the map feature: its entry in the map of features, Feature and BytesList."""
+    head = b"\n" + _varint(size)
+    head = b"\n" + _varint(len(head) + size) + head
+    head = _MAP_KEY + _varint(len(head) + size) + head
+    return b"\n" + _varint(len(head) + size) + head
 
 
 def _varint(number: int) -> bytes:
@@ -103,20 +107,47 @@ def decode(data: bytes) -> MapRecord:
     Raises:
         RecordsError: not an Example, a feature is missing, or the bytes disagree with dtype and shape.
     """
-    try:
+    with _told():
         feature = tf.train.Example.FromString(data).features.feature
-        shape = tuple(feature["shape"].int64_list.value)
-        dtype = _LITTLE_ENDIAN[feature["dtype"].bytes_list.value[0].decode()]
-        keys = feature["origin"].bytes_list.value  # absent from records of tfattr 0.1
-        stored = np.frombuffer(feature["map"].bytes_list.value[0], dtype).reshape(shape)
-        return MapRecord(
-            id=feature["id"].bytes_list.value[0].decode(),
-            index=feature["index"].int64_list.value[0],
-            stored=stored,
-            scale=feature["scale"].float_list.value[0],
-            norm=feature["norm"].float_list.value[0],
-            finite=bool(feature["finite"].int64_list.value[0]),
-            record_key=keys[0].decode() if keys else "",
-        )
+        values = np.frombuffer(feature["map"].bytes_list.value[0], np.uint8)
+        return _record(feature, values)
+
+
+def decode_apart(head: bytes, values: np.ndarray) -> MapRecord:
+    """:func:`decode` of ``head`` and the bytes of ``values``, a contiguous array that becomes the record's own, uncopied,
+    where the record is as :class:`Encoder` writes it and its map of that shape and dtype.
+    """
+    before = _before_map(values.nbytes)
+    start = head[: 1 + len(_varint(len(head) + values.nbytes))]
+    whole = start == b"\n" + _varint(len(head) + values.nbytes - len(start))
+    if not (whole and head.endswith(before)):
+        return decode(head + values.tobytes())
+    with _told():
+        feature = tf.train.Features.FromString(head[len(start) : -len(before)]).feature
+        record = _record(feature, values.reshape(-1).view(np.uint8))
+    same = record.stored.shape == values.shape and record.stored.dtype == values.dtype
+    return dataclasses.replace(record, stored=values if same else record.stored.copy())
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except (DecodeError, IndexError, KeyError, ValueError) as error:
         raise RecordsError(f"a record is not an attribution map of tfattr ({error})") from error
+
+
+def _record(feature: Mapping[str, tf.train.Feature], values: np.ndarray) -> MapRecord:
+    """A record of its features and the bytes of its map."""
+    shape = tuple(feature["shape"].int64_list.value)
+    dtype = _LITTLE_ENDIAN[feature["dtype"].bytes_list.value[0].decode()]
+    keys = feature["origin"].bytes_list.value  # absent from records of tfattr 0.1
+    return MapRecord(
+        id=feature["id"].bytes_list.value[0].decode(),
+        index=feature["index"].int64_list.value[0],
+        stored=values.view(dtype).reshape(shape),
+        scale=feature["scale"].float_list.value[0],
+        norm=feature["norm"].float_list.value[0],
+        finite=bool(feature["finite"].int64_list.value[0]),
+        record_key=keys[0].decode() if keys else "",
+    )

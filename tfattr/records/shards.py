@@ -6,7 +6,7 @@ import functools
 import io
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from tfattr.errors import RecordsError
 from tfattr.io import atomic_write
-from tfattr.records.example import Encoder, MapRecord, decode, records_of
+from tfattr.records.example import Encoder, MapRecord, decode, decode_apart, records_of
 from tfattr.records.layout import ShardLayout, find_shards
 from tfattr.records.manifest import expected_record_key
 from tfattr.records.stored import StoredMaps, check_storage, stored_maps
@@ -109,7 +109,10 @@ class ShardWriter:
 
 
 def read_shard(
-    path: str | os.PathLike[str], ids: Sequence[str] | None = None, record_key: str | None = None
+    path: str | os.PathLike[str],
+    ids: Sequence[str] | None = None,
+    record_key: str | None = None,
+    place: Callable[[], np.ndarray | None] = lambda: None,
 ) -> Iterator[MapRecord]:
     """Yields the records of one shard, one in memory at a time.
 
@@ -118,23 +121,30 @@ def read_shard(
         ids: the ids that it must hold, in order; not checked if None.
         record_key: the key that its records must carry (:meth:`tfattr.records.RunManifest.record_key`); not checked
             if None.
+        place: asked before each record for a contiguous array, which becomes the record's ``stored`` if the map is of its
+            shape and dtype; what it holds is lost in any case.
 
     Raises:
         RecordsError: the shard is missing, damaged (checksum, truncated), foreign, or not of these images.
     """
     counter = itertools.count()
     # Nothing here keeps a record: where many shards are read in lockstep, the next one finds its memory in the cache.
-    yield from map(functools.partial(_checked, path, ids, record_key), _payloads(path), counter)
+    yield from map(functools.partial(_checked, path, ids, record_key), _payloads(path, place), counter)
     count = next(counter)
     if ids is not None and count < len(ids):
         raise RecordsError(f"{path}: holds {count} maps, expected {len(ids)}; {_AGAIN}")
 
 
 def _checked(
-    path: str | os.PathLike[str], ids: Sequence[str] | None, record_key: str | None, data: bytes, count: int
+    path: str | os.PathLike[str],
+    ids: Sequence[str] | None,
+    record_key: str | None,
+    pieces: tuple[bytes, np.ndarray | None],
+    count: int,
 ) -> MapRecord:
+    data, values = pieces
     try:
-        record = decode(data)
+        record = decode(data) if values is None else decode_apart(data, values)
     except RecordsError as error:
         raise RecordsError(f"{path}: record {count}: {error}") from error
     if record_key is not None and record.record_key != record_key:
@@ -155,8 +165,10 @@ def _checked(
 _AGAIN = "run the same `tfattr run` again with --repair, it computes such shards anew"
 
 
-def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Yields the payloads of a TFRecord file, both checksums of each compared.
+def _payloads(
+    path: str | os.PathLike[str], place: Callable[[], np.ndarray | None]
+) -> Iterator[tuple[bytes, np.ndarray | None]]:
+    """Yields the payloads of a TFRecord file, both checksums of each compared; their ends where ``place`` says.
 
     Read without a buffer: TensorFlow's readers hold 16 MB each, and where the shards of many models are read in
     lockstep that fresh memory costs more than all the rest; ``tf.data`` takes 10 ms to open a file.
@@ -165,22 +177,33 @@ def _payloads(path: str | os.PathLike[str]) -> Iterator[bytes]:
         with open(path, "rb", buffering=0) as file:
             size = os.path.getsize(path)
             while file.tell() < size:
-                yield _payload(file, path, size)
+                yield _payload(file, path, size, place())
     except FileNotFoundError as error:
         raise RecordsError(f"{path}: no such shard; run `tfattr attribute`") from error
     except OSError as error:
         raise RecordsError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _payload(file: io.FileIO, path: str | os.PathLike[str], size: int) -> bytes:
+def _payload(
+    file: io.FileIO, path: str | os.PathLike[str], size: int, end: np.ndarray | None
+) -> tuple[bytes, np.ndarray | None]:
     start, header = file.tell(), file.read(12)
     whole, length = _checksum(header[:8]) == header[8:], int.from_bytes(header[:8], "little")
     if len(header) < 12 or (whole and start + 16 + length > size):
         raise RecordsError(f"{path}: damaged (the record at byte {start} is cut); {_AGAIN}")
-    payload = file.read(length) if whole else b""
-    if not whole or _checksum(payload) != file.read(4):
+    if end is None or end.nbytes > length or not _READS_ARRAYS:
+        end = None
+    payload = file.read(length - (0 if end is None else end.nbytes)) if whole else b""
+    crc = google_crc32c.value(payload)
+    if whole and end is not None:
+        whole = file.readinto(end.data) == end.nbytes
+        crc = google_crc32c.extend(crc, end)
+    if not whole or _masked(crc) != file.read(4):
         raise RecordsError(f"{path}: damaged (wrong checksum of the record at byte {start}); {_AGAIN}")
-    return payload
+    return payload, end
+
+
+_READS_ARRAYS = google_crc32c.implementation == "c"  # not only bytes
 
 
 def _write_payload(file: io.BufferedWriter, head: bytes, values: np.ndarray) -> None:
@@ -191,8 +214,7 @@ def _write_payload(file: io.BufferedWriter, head: bytes, values: np.ndarray) -> 
     length = (len(head) + values.nbytes).to_bytes(8, "little")
     file.write(length + _checksum(length) + head)
     file.write(values.data)
-    # Only its C code reads arrays.
-    rest = values if google_crc32c.implementation == "c" else values.tobytes()
+    rest = values if _READS_ARRAYS else values.tobytes()
     file.write(_masked(google_crc32c.extend(google_crc32c.value(head), rest)))
 
 

@@ -178,7 +178,9 @@ def _stored(
             began, batch = time.perf_counter(), next(batches)
             begun += len(batch)
             do = behind.do if most else _done
-            waiting.append((began, batch, do(_computed, plan, trunk, batch, work.methods, work.representation)))
+            waiting.append(
+                (began, batch, do(_computed, plan, trunk, batch, work.methods, work.representation))
+            )
         began, batch, future = waiting.popleft()
         with _blamed(plan, trunk, batch, work):
             stored = future.result()
