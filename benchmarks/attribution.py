@@ -27,21 +27,26 @@ from tfattr.trunk import Preprocessing, Trunk
 from tfattr.zoo import family
 
 
-def random_trunk(net: str, size: int) -> Trunk:
-    """A trunk of the family with random weights, by way of a checkpoint as a user's is."""
+def random_trunks(net: str, size: int) -> tuple[Trunk, Trunk]:
+    """A trunk of the family with random weights, by way of a checkpoint as a user's is; its batch norm folded."""
     known = family(net)
     with tempfile.TemporaryDirectory() as folder:
         with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
             known.build(tf.compat.v1.placeholder(tf.float32, [None, size, size, 3]))
             session.run(tf.compat.v1.global_variables_initializer())
             prefix = tf.compat.v1.train.Saver().save(session, folder + "/model.ckpt")
-        return Trunk.from_checkpoint(
-            prefix,
-            build=known.build,
-            output=known.output,
-            preprocessing=Preprocessing((size, size), range="[-1,1]"),
-            name=net,
+        given, folded = (
+            Trunk.from_checkpoint(
+                prefix,
+                build=known.build,
+                output=known.output,
+                preprocessing=Preprocessing((size, size), range="[-1,1]"),
+                name=net,
+                fold_batch_norm=fold,
+            )
+            for fold in (False, True)
         )
+        return given, folded
 
 
 def forward_backward(trunk: Trunk) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -72,7 +77,7 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace) -> None:
 
-    trunk = random_trunk(arguments.net, arguments.size)
+    trunk, folded = random_trunks(arguments.net, arguments.size)
     shape = (arguments.batch, *trunk.input_shape)
     x = tf.constant(np.random.default_rng(0).uniform(-1, 1, shape), tf.float32)
     backward = forward_backward(trunk)
@@ -87,6 +92,7 @@ def measure(arguments: argparse.Namespace) -> None:
         "elrp (native)": lambda: attribute(trunk, x, "elrp_native"),
         "elrp (deepexplain)": lambda: attribute(trunk, x, "elrp", engine="deepexplain"),
         "all three (deepexplain)": lambda: attributions(trunk, x, AttributionSettings(engine="deepexplain")),
+        "all three, folded": lambda: attributions(folded, x, AttributionSettings(engine="deepexplain")),
     }
     if not arguments.no_innvestigate:
         cases["elrp (innvestigate)"] = lambda: attribute(trunk, x, "elrp_innvestigate")
@@ -110,7 +116,8 @@ def measure(arguments: argparse.Namespace) -> None:
     for name, value in median.items():
         print(f"{name:26s}{value:9.4f}{value / forward:11.2f}{value / both:11.2f}{first[name]:15.1f}")
     two = forward + 2 * (both - forward)
-    print(f"all three (deepexplain) / (forward + 2 backward): {median['all three (deepexplain)'] / two:.2f}")
+    for name in ("all three (deepexplain)", "all three, folded"):
+        print(f"{name} / (forward + 2 backward) of the graph as given: {median[name] / two:.2f}")
 
 
 def _device() -> str:

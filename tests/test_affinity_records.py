@@ -244,6 +244,8 @@ for name in "abc":
     for dtype in ("float16", "float32"):
         with ShardWriter(homes[name], ShardLayout(4), 0, "wxyz", dtype=dtype) as writer:
             writer.add(maps)
+with ShardWriter(homes["a"] + "wide", ShardLayout(1), 0, "w") as writer:
+    writer.add(numpy.ones((1, 2, 20_000, 3), numpy.float32))
 affinity_from_records(homes).compute()
 affinity_from_records(homes, grid=100, measure="pearson").compute()
 quiet = woken() == before

@@ -29,6 +29,7 @@ from tfattr.records import (
     parse_shard_name,
     read_maps,
     read_shard,
+    stored,
 )
 
 IDS = [f"folder/image {index} ü.jpg" for index in range(7)]
@@ -375,3 +376,91 @@ def test_a_foreign_tfrecord_is_named(tmp_path):
         RecordsError, match="maps-00000-of-00001.tfrecord: record 0: .*not an attribution map"
     ):
         list(read_maps(tmp_path))
+
+
+# --- read to where they are wanted ---
+
+
+def as_before(record) -> bytes:
+    """A record in protocol buffers' own order of fields, as earlier versions wrote it."""
+    return tf.train.Example.FromString(encode(record)).SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("order", ["map last", "as before"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_maps_are_read_to_a_given_place(tmp_path, order, dtype):
+    maps = random_maps()[:3]
+    records = [make_record(map, IDS[index], index, dtype=dtype) for index, map in enumerate(maps)]
+    payloads = [encode(record) if order == "map last" else as_before(record) for record in records]
+    assert (payloads[0] == as_before(records[0])) == (order == "as before")
+    path = tmp_path / LAYOUT.name(0)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for payload in payloads:
+            writer.write(payload)
+    places = iter(np.empty((3, 6, 5, 1), dtype))
+    given: list[np.ndarray] = []
+
+    def place() -> np.ndarray:
+        given.append(next(places))
+        return given[-1]
+
+    found = list(read_shard(path, IDS[:3], place=place))
+    assert len(found) == len(given) == 3
+    for record, expected, where in zip(found, records, given):
+        np.testing.assert_array_equal(record.stored, expected.stored)
+        assert (record.id, record.index, record.scale) == (expected.id, expected.index, expected.scale)
+        assert (record.stored is where) == (order == "map last")
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((5, 6, 1), "f2"), ((6, 5, 1), "i2"), ((3, 5, 1), "f4"), ((60, 60, 1), "f4"), ((2,), "f2")],
+)
+def test_a_place_of_another_form_is_not_taken(tmp_path, shape, dtype):
+    maps = random_maps()
+    write_run(tmp_path, maps)
+    expected = [record.stored for record in read_maps(tmp_path)]
+    place = np.empty(shape, dtype)
+    found = list(read_shard(tmp_path / LAYOUT.name(0), place=lambda: place))
+    assert len(found) == 3
+    for record, values in zip(found, expected):
+        np.testing.assert_array_equal(record.stored, values)
+        assert not np.shares_memory(record.stored, place)
+
+
+def test_damage_is_seen_wherever_it_is_read_to(tmp_path):
+    write_run(tmp_path, random_maps())
+    path, place = tmp_path / LAYOUT.name(1), np.empty((6, 5, 1), np.float16)
+    good = path.read_bytes()
+    for position in range(0, len(good), 7):
+        path.write_bytes(good[:position] + bytes([good[position] ^ 4]) + good[position + 1 :])
+        with pytest.raises(RecordsError, match="damaged"):
+            list(read_shard(path, place=lambda: place))
+    for length in range(1, len(good), 11):
+        path.write_bytes(good[:length])
+        try:
+            count = len(list(read_shard(path, place=lambda: place)))
+        except RecordsError:
+            continue
+        assert count < 3, length  # cut between two records: whole ones are left
+
+
+# --- halves ---
+
+
+def test_halves_are_rounded_alike_with_and_without_numkong(monkeypatch):
+    pytest.importorskip("numkong")
+    maps = random_maps(3, (40, 30, 3)) * np.geomspace(1, 1e-7, 30, dtype=np.float32)[:, None]
+    assert stored._rounds_to_halves()
+    ours = stored.stored_maps(maps)
+    monkeypatch.setattr(stored, "_rounds_to_halves", lambda: False)
+    np.testing.assert_array_equal(stored.stored_maps(maps).stored, ours.stored)
+    values = ours.stored[ours.stored != 0]
+    assert (np.abs(values) < np.finfo(np.float16).tiny).any()
+
+
+def test_halves_that_are_rounded_otherwise_are_not_taken(monkeypatch):
+    exact = pytest.importorskip("numkong").astype
+    cut = lambda values, dtype: exact((values.view(np.uint32) & 0xFFFFE000).view(np.float32), dtype)  # noqa: E731
+    monkeypatch.setattr(stored.numkong, "astype", cut)
+    assert not stored._rounds_to_halves.__wrapped__()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import tempfile
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -199,6 +201,37 @@ def test_batches_are_halved_until_they_fit(folder, tmp_path, monkeypatch, caplog
     assert [size for name, size in tried if name == "two"] == [4, 4, 4, 4, *[2] * 5]
     assert "one: out of memory; going on with 1 images at a time" in caplog.text
     assert not list((tmp_path / "small").rglob(".*unfinished-*"))
+
+
+@pytest.mark.slow
+def test_small_networks_get_two_batches_at_once_in_order(folder, tmp_path, monkeypatch):
+    options = {"images_per_shard": 3, "batch_size": 1}
+    compute, lock = tfattr.runs.shard.attributions_for_storage, threading.Lock()
+    present, most, order, delays = [0], [0], [], itertools.cycle([0.03, 0.0, 0.01])
+
+    def slow(trunk, batch, settings, **storage):
+        with lock:
+            present[0] += 1
+            most.append(present[0])
+            delay = next(delays)
+        time.sleep(delay)  # the next one overtakes it
+        found = compute(trunk, batch, settings, **storage)
+        with lock:
+            present[0] -= 1
+            order.append(delay)
+        return found
+
+    monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", slow)
+    attribute(folder / "zoo.toml", folder / "photos", tmp_path / "beside", **options)
+    assert max(most) == 2
+    assert order != list(itertools.islice(itertools.cycle([0.03, 0.0, 0.01]), len(order)))
+    most[:] = []
+    monkeypatch.setattr(tfattr.runs.shard, "_SHORT", 0.0)  # as for large ones
+    attribute(folder / "zoo.toml", folder / "photos", tmp_path / "alone", **options)
+    assert most == [1] * 20
+    beside, alone = maps(tmp_path / "beside"), maps(tmp_path / "alone")
+    for key, array in some(alone.items()):
+        np.testing.assert_array_equal(beside[key], array)
 
 
 def test_not_even_one_image_fits(folder, tmp_path, monkeypatch):

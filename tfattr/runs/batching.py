@@ -27,12 +27,16 @@ class BatchSize:
     Args:
         size: to begin with.
         most: the largest to try; ``size`` itself keeps it fixed.
+
+    Attributes:
+        seconds: that the last batch took, infinite before the first.
     """
 
     def __init__(self, size: int, most: int | None = None) -> None:
         self.size, self._most = size, size if most is None else most
         self._before: tuple[int, float] | None = None  # the last size that was worth it, and its rate
         self._seen, self._rate = 0, 0.0
+        self.seconds = float("inf")
 
     @property
     def settled(self) -> bool:
@@ -41,6 +45,7 @@ class BatchSize:
 
     def took(self, images: int, seconds: float) -> None:
         """What a batch took. The first of a size also pays for the device's preparations: it does not count."""
+        self.seconds = seconds
         if images == self.size:
             self._seen += 1
             if self._seen > 1:

@@ -130,19 +130,23 @@ def _compute(
     check: Callable[[], Any] | None,
 ) -> None:
     """Computes the works that are left with batches of one size, taking away those that are handed over whole."""
-    spans = [plan.layout.span(work.shard) for work in left]
-    begun_with = size.size
+    works, begun_with = list(left), size.size
+    spans = [plan.layout.span(work.shard) for work in works]
     batches = feed.batches(trunk.preprocessing, spans, begun_with, as_tensor)
-    with contextlib.closing(batches):
-        for span in spans:
+    with (
+        contextlib.closing(batches),
+        contextlib.closing(_stored(plan, trunk, batches, works, size, behind)) as made,
+    ):
+        for work, span in zip(works, spans):
             if size.size != begun_with:
                 return
             if check is not None:
                 check()
-            work, done = left[0], 0
+            done = 0
             with behind.shard(_writers(plan, trunk, work)) as shard:
                 try:
-                    for images, stored in _stored(plan, trunk, batches, len(span), work, size, behind):
+                    while done < len(span):
+                        images, stored = next(made)
                         shard.put(stored)
                         done += images
                         if progress is not None:
@@ -164,30 +168,41 @@ class _FailedError(Exception):
 
 
 def _stored(
-    plan: Plan, trunk: Trunk, batches: Iterator[Any], images: int, work: Work, size: BatchSize, behind: Behind
+    plan: Plan, trunk: Trunk, batches: Iterator[Any], works: Iterable[Work], size: BatchSize, behind: Behind
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """What a work's writers get of each of the next batches, and its images.
+    """What the works' writers get of each batch, and its images.
 
     A CPU gets the next batches before it has done with one, if that takes it no time to speak of: its threads would
     wait for each other at the end of each pass. (Memory is why it does not otherwise.)
     """
-    waiting: deque[tuple[float, Any, Future]] = deque()
-    most = begun = 0
-    while begun < images or waiting:
-        while begun < images and len(waiting) <= most:
-            began, batch = time.perf_counter(), next(batches)
-            begun += len(batch)
-            do = behind.do if most else _done
-            waiting.append(
-                (began, batch, do(_computed, plan, trunk, batch, work.methods, work.representation))
-            )
-        began, batch, future = waiting.popleft()
+    waiting: deque[tuple[float, Any, Work, Future]] = deque()
+    to_come = ((batch, work) for work in works for batch in _of_a_shard(plan, work, batches))
+
+    def begin() -> bool:
+        began, found = time.perf_counter(), next(to_come, None)
+        if found is None:
+            return False
+        do = behind.do if size.seconds < _SHORT and not accelerated() else _done
+        future = do(_computed, plan, trunk, found[0], found[1].methods, found[1].representation)
+        waiting.append((began, *found, future))
+        return True
+
+    while waiting or begin():
+        while size.seconds < _SHORT and not accelerated() and len(waiting) <= _AHEAD and begin():
+            pass
+        began, batch, work, future = waiting.popleft()
         with _blamed(plan, trunk, batch, work):
             stored = future.result()
-        took = time.perf_counter() - began
-        size.took(len(batch), took)
-        most = _AHEAD if took < _SHORT and not accelerated() else 0
+        size.took(len(batch), time.perf_counter() - began)
         yield len(batch), stored
+
+
+def _of_a_shard(plan: Plan, work: Work, batches: Iterator[Any]) -> Iterator[Any]:
+    left = len(plan.layout.span(work.shard))
+    while left:
+        batch = next(batches)
+        left -= len(batch)
+        yield batch
 
 
 def _done(function: Callable[..., Any], *arguments: Any) -> Future:
