@@ -230,3 +230,10 @@ def test_bad_settings(tiny, batch, kwargs, said):
     with pytest.raises(SettingsError) as caught:
         attribute(tiny, batch, **kwargs)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_batch_that_is_not_finite_is_refused(tiny, batch, value):
+    batch[1, 2, 3, 0] = value
+    with pytest.raises(SettingsError, match="the batch holds values that are not finite"):
+        attribute(tiny, batch, "saliency")

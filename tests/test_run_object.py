@@ -103,6 +103,7 @@ def test_a_notebook_shows_facts_matrix_and_tree(run):
             "no method 'gradinput'; expected one of grad_input, saliency",
         ),
         (lambda run: run.rank("tow"), "two"),
+        (lambda run: run.rank("two", draws=-1), "draws is -1; expected a whole number of resamples"),
         (lambda run: run.maps(6), "0 to 5"),
         (lambda run: run.maps(0, models=["four"]), "no model 'four'; there are one, two, three"),
         (lambda run: run.evaluate(), "no measured transfer is known"),
@@ -111,6 +112,30 @@ def test_a_notebook_shows_facts_matrix_and_tree(run):
 def test_what_is_not_there_is_said(run, ask, said):
     with pytest.raises(SettingsError, match=said):
         ask(run)
+
+
+def test_a_broken_affinity_says_what_to_do(run, tmp_path):
+    for name in ("run.json", "affinity.npz"):
+        (tmp_path / name).write_bytes((run.path / name).read_bytes())
+    (tmp_path / "affinity.npz").write_bytes(b"PK broken")
+    with pytest.raises(RecordsError, match="affinity.npz: .*compute it again with `tfattr affinity`"):
+        tfattr.open_run(tmp_path).affinity("saliency")
+
+
+def test_a_plot_that_raises_is_named_and_costs_no_other(run, monkeypatch, caplog):
+    from tfattr.figures import Plot, plots, register_plot
+    from tfattr.runs.analysis import analyse
+
+    others = plots._PLOTS
+    monkeypatch.setattr(plots, "_PLOTS", {})
+    register_plot(Plot("mine", lambda data: 1 / 0))  # the first to be drawn
+    plots._PLOTS.update(others)
+    tree = run.path / "figures" / "tree_saliency.png"
+    tree.unlink(missing_ok=True)
+    analyse(run.path, progress=False)
+    assert "the plot mine cannot be drawn (ZeroDivisionError: division by zero)" in caplog.text
+    assert tree.exists()
+    assert not (run.path / "figures" / "mine.png").exists()
 
 
 def test_no_run_is_said(tmp_path):

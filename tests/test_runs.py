@@ -206,3 +206,23 @@ def test_records_hold_the_maps(finished, probe, trunks):
     for record, wanted in some(zip(records, expected)):
         np.testing.assert_allclose(record.map, wanted, rtol=1e-3, atol=1e-5 * np.abs(wanted).max())
         assert record.norm == pytest.approx(np.linalg.norm(wanted), rel=1e-3)
+
+
+def test_dropped_models_are_collected_by_their_size(monkeypatch):
+    from types import SimpleNamespace
+
+    from tfattr.runs import attribution
+
+    collected = []
+    monkeypatch.setattr(attribution.gc, "collect", lambda: collected.append(None))
+    garbage, small, large = (
+        attribution.Garbage(),
+        *(
+            SimpleNamespace(inference=SimpleNamespace(weights={"w": SimpleNamespace(nbytes=size)}))
+            for size in (1 << 20, 200 << 20)
+        ),
+    )
+    for expected, trunk in ((0, small), (0, small), (1, large), (1, small), (1, small), (2, large)):
+        garbage.add(trunk)
+        garbage.collect()
+        assert len(collected) == expected

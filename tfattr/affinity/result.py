@@ -144,11 +144,11 @@ class AffinityResult:
                 else {},
             )
         except FileNotFoundError as error:
-            raise RecordsError(f"{path}: no such file; compute it with `tfattr affinity`") from error
+            raise RecordsError(f"{path}: no such file; {_AGAIN}") from error
         except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise RecordsError(f"{path}: cannot be read as an affinity.npz ({error})") from error
+            raise RecordsError(f"{path}: cannot be read as an affinity.npz ({error}); {_AGAIN}") from error
         except (KeyError, IndexError) as error:
-            raise RecordsError(f"{path}: not an affinity of tfattr, {error} is missing") from error
+            raise RecordsError(f"{path}: not an affinity of tfattr, {error} is missing; {_AGAIN}") from error
 
     def save_authors_layout(self, directory: str | os.PathLike[str]) -> tuple[Path, Path]:
         """Writes the authors' files: ``affinity.npy`` and ``affinity.mat`` (key ``affinity``).
@@ -163,6 +163,9 @@ class AffinityResult:
         with atomic_write(matlab) as temporary, open(temporary, "wb") as file:
             scipy.io.savemat(file, {"affinity": stacked})
         return plain, matlab
+
+
+_AGAIN = "compute it again with `tfattr affinity`"
 
 
 def load_authors_layout(path: str | os.PathLike[str], models: int = 20) -> dict[str, np.ndarray]:

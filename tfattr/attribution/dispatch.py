@@ -62,7 +62,7 @@ def attribute(
         float32 ``[N, H, W, C]`` in the fed frame; ``[N, grid, grid, K]`` of the target channels.
 
     Raises:
-        SettingsError: an unknown method, engine or target, or ``x`` of another shape.
+        SettingsError: an unknown method, engine or target, or ``x`` of another shape or not finite.
         MissingExtraError: iNNvestigate is asked for and not installed.
         UnsupportedOpError: iNNvestigate's engine has no layer for an operation of the graph, or TensorFlow no gradient.
         ConstantTargetError: the target is the same for every image, so that maps would be rounding noise.
@@ -77,7 +77,12 @@ def attribute(
             f"the model is a {type(trunk).__name__}; expected a tfattr.Trunk, which tfattr.load_model makes of it."
         )
     photos = isinstance(x, (list, tuple)) or getattr(x, "dtype", None) == np.uint8
-    return attributions(trunk, trunk.preprocess(x) if photos else x, settings, batch_size)[method]
+    fed = trunk.validate_batch(trunk.preprocess(x) if photos else x)
+    if not (photos or np.isfinite(fed).all()):
+        raise SettingsError(
+            f"{trunk.name}: the batch holds values that are not finite; its maps would not be either."
+        )
+    return attributions(trunk, fed, settings, batch_size)[method]
 
 
 def attributions(

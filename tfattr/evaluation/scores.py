@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -193,7 +194,12 @@ class Intervals:
 
 
 def resamples(images: int, draws: int, seed: int = 0) -> np.ndarray:
-    """Bootstrap draws of images as multiplicities: int64 ``[draws, images]``, each row sums to ``images``."""
+    """Bootstrap draws of images as multiplicities: int64 ``[draws, images]``, each row sums to ``images``.
+
+    Raises SettingsError unless ``draws`` is a whole number, 0 or more.
+    """
+    if isinstance(draws, bool) or not isinstance(draws, Integral) or draws < 0:
+        raise SettingsError(f"draws is {draws!r}; expected a whole number of resamples, 0 for none.")
     return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=draws)
 
 

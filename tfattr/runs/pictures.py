@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import islice
@@ -113,8 +114,26 @@ def drawings(data: StudyData, plots: Iterable[Plot]) -> dict[str, Callable[[], F
             methods = data.result.methods if plot.of == "run" else next(iter(data.cosines.values())).methods
         for given in [(method,) for method in methods] if plot.each else [()]:
             if plot.applies is None or plot.applies(data, *given):
-                found["_".join((plot.name, *given))] = partial(plot.draw, data, *given)
+                name = "_".join((plot.name, *given))
+                found[name] = partial(_drawn, name, plot, data, *given)
     return found
+
+
+def _drawn(name: str, plot: Plot, data: StudyData, *given: str) -> Figure:
+    """What a plot draws; whatever it raises names it."""
+    try:
+        return plot.draw(data, *given)
+    except TfattrError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise PlotError(
+            f"the plot {name} cannot be drawn ({reason}); its function is of {plot.draw.__module__}."
+        ) from error
+
+
+class PlotError(TfattrError):
+    """A registered plot that raises."""
 
 
 def study_figures(study: StudyFiles) -> dict[str, Callable[[], Figure]]:
@@ -138,7 +157,10 @@ def save_study_figures(study: StudyFiles, progress: Callable[[str], object] | No
 def draw(run: Path, result: AffinityResult, trees: Mapping[str, Tree], groups: Mapping[str, str]) -> None:
     """Write the registered pictures of a run: ``affinity_<method>``, ``tree_<method>``, ``maps``, and a user's own."""
     for name, picture in drawings(StudyData(read_study(run), result, trees, groups), plots_of("run")).items():
-        _save(picture(), run, name)
+        try:
+            _save(picture(), run, name)
+        except PlotError as error:  # the other figures are still wanted
+            logging.getLogger("tfattr").warning("%s", error)
 
 
 def draw_maps(run: Path, result: AffinityResult) -> None:

@@ -245,8 +245,8 @@ def _integers(values: Sequence[int], count: int, field: str, form: str) -> tuple
         found = tuple(int(value) for value in values)
     except (TypeError, ValueError):
         found = ()
-    if len(found) != count:
-        raise SettingsError(f"Preprocessing: {field} is {values!r}; expected {form}.")
+    if len(found) != count or any(whole != value for whole, value in zip(found, values)):
+        raise SettingsError(f"Preprocessing: {field} is {values!r}; expected {form}, whole numbers.")
     return found
 
 
