@@ -124,9 +124,8 @@ def _rounds_to_halves() -> bool:
     """Whether numkong is there and rounds as numpy does, to the bit: its code differs by processor."""
     if numkong is None:
         return False
-    bits = np.arange(
-        0, 2**32, 65_521, np.uint32
-    )  # all over float32: halves below normal, ties, infinite, NaN
+    # All over float32 (halves below normal, infinite, NaN), and ties.
+    bits = np.arange(0, 2**32, 65_521, np.uint32)
     values = np.concatenate([bits, np.arange(0x38801000, 0x38C00000, 0x1000, np.uint32)]).view(np.float32)
     with np.errstate(over="ignore", under="ignore"):
         expected = values.astype(np.float16)

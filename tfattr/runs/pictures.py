@@ -127,9 +127,8 @@ def _drawn(name: str, plot: Plot, data: StudyData, *given: str) -> Figure:
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise PlotError(
-            f"the plot {name} cannot be drawn ({reason}); its function is of {plot.draw.__module__}."
-        ) from error
+        of = getattr(plot.draw, "__module__", "no module")
+        raise PlotError(f"the plot {name} cannot be drawn ({reason}); its function is of {of}.") from error
 
 
 class PlotError(TfattrError):

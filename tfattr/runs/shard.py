@@ -61,7 +61,8 @@ def compute_shards(
 ) -> Outcome:
     """Write what the works name, each whole or not at all.
 
-    This thread feeds the device and does nothing else: images are decoded ahead of it and records written behind it. Where a batch does not fit into the device's memory, it is halved and its shard begun again. A method that
+    This thread feeds the device and does nothing else: images are decoded ahead of it and records written behind
+    it. Where a batch does not fit into the device's memory, it is halved and its shard begun again. A method that
     fails is left out from there on, unless ``strict``.
 
     Args:
