@@ -131,6 +131,7 @@ def test_survives_json():
         ({"scale": "x"}, "scale is 'x'"),
         ({"bands": 4}, "bands is 4"),
         ({"layout": "HW"}, "layout is 'HW'"),
+        ({"size": (float("inf"), 2)}, "size is (inf, 2); expected [height, width]"),
         ({"size": (2.5, 2)}, "size is (2.5, 2); expected [height, width], whole numbers"),
     ],
 )

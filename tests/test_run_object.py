@@ -129,11 +129,15 @@ def test_a_plot_that_raises_is_named_and_costs_no_other(run, monkeypatch, caplog
     others = plots._PLOTS
     monkeypatch.setattr(plots, "_PLOTS", {})
     register_plot(Plot("mine", lambda data: 1 / 0))  # the first to be drawn
+    register_plot(Plot("maybe", lambda data: None, applies=lambda data: data.unknown))
+    register_plot(Plot("nothing", lambda data: None))
     plots._PLOTS.update(others)
     tree = run.path / "figures" / "tree_saliency.png"
     tree.unlink(missing_ok=True)
     analyse(run.path, progress=False)
     assert "the plot mine cannot be drawn (ZeroDivisionError: division by zero)" in caplog.text
+    assert "the plot maybe cannot be drawn (AttributeError" in caplog.text
+    assert "the plot nothing gives a NoneType; expected a figure of matplotlib" in caplog.text
     assert tree.exists()
     assert not (run.path / "figures" / "mine.png").exists()
 

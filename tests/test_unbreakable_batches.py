@@ -18,7 +18,7 @@ from small_zoo import METHODS, attribute, write_photos, write_zoo
 import tfattr.precision
 import tfattr.runs.feed
 import tfattr.runs.shard
-from tfattr.errors import SettingsError
+from tfattr.errors import ProbeError, SettingsError
 from tfattr.probe import list_probe, read_photo
 from tfattr.records import map_directory, read_maps
 from tfattr.records.stored import stored_representation
@@ -232,6 +232,66 @@ def test_small_networks_get_two_batches_at_once_in_order(folder, tmp_path, monke
     beside, alone = maps(tmp_path / "beside"), maps(tmp_path / "alone")
     for key, array in some(alone.items()):
         np.testing.assert_array_equal(beside[key], array)
+
+
+@pytest.mark.slow
+def test_what_fails_only_beside_another_batch_is_computed_alone(folder, tmp_path, monkeypatch, caplog):
+    options = {"images_per_shard": 3, "batch_size": 1}
+    attribute(folder / "zoo.toml", folder / "photos", tmp_path / "usual", **options)
+    compute, lock, present, refused = tfattr.runs.shard.attributions_for_storage, threading.Lock(), [0], []
+
+    def narrow(trunk, batch, settings, **storage):
+        with lock:
+            present[0] += 1
+            crowded = present[0] > 1
+        try:
+            time.sleep(0.01)
+            if crowded:
+                refused.append(trunk.name)
+                error = ValueError if trunk.name == "one" else tf.errors.ResourceExhaustedError
+                raise error(None, None, "OOM") if trunk.name == "two" else error("crowded")
+            return compute(trunk, batch, settings, **storage)
+        finally:
+            with lock:
+                present[0] -= 1
+
+    monkeypatch.setattr(tfattr.runs.shard, "attributions_for_storage", narrow)
+    manifest = attribute(folder / "zoo.toml", folder / "photos", tmp_path / "narrow", **options)
+    assert set(refused) == {"one", "two"}
+    assert not manifest.lacking
+    assert "out of memory" not in caplog.text
+    found, wanted = maps(tmp_path / "narrow"), maps(tmp_path / "usual")
+    for key, array in some(wanted.items()):
+        np.testing.assert_array_equal(found[key], array)
+
+
+def test_a_users_method_is_called_from_one_thread(folder, tmp_path, monkeypatch):
+    from tfattr.attribution import methods, register_method
+
+    monkeypatch.setattr(methods, "_METHODS", dict(methods._METHODS))
+    threads = set()
+
+    def mine(x, gradient):
+        threads.add(threading.current_thread().name)
+        return gradient
+
+    register_method(mine)
+    attribute(folder / "zoo.toml", folder / "photos", tmp_path, methods=("saliency", "mine"), batch_size=1)
+    assert threads == {threading.current_thread().name}
+
+
+def test_an_image_that_is_gone_costs_no_shard_before_it(folder, tmp_path, monkeypatch):
+    read = tfattr.runs.feed.read_photo
+
+    def gone(path, **options):
+        if path.stem.endswith("08"):
+            raise ProbeError("gone")
+        return read(path, **options)
+
+    monkeypatch.setattr(tfattr.runs.feed, "read_photo", gone)
+    with pytest.raises(ProbeError, match="gone"):
+        attribute(folder / "zoo.toml", folder / "photos", tmp_path, images_per_shard=2, batch_size=2)
+    assert len(list((tmp_path / "attributions" / "one" / "saliency").glob("*.tfrecord"))) == 4
 
 
 def test_not_even_one_image_fits(folder, tmp_path, monkeypatch):

@@ -114,6 +114,14 @@ def register_method(
     return function
 
 
+def is_own_method(name: str) -> bool:
+    """Whether a method's function is this package's: threads may call those at the same time."""
+    if name == "elrp":  # by one of the engines
+        return True
+    module = getattr(find_method(name).function, "__module__", None) or ""
+    return module.partition(".")[0] == __name__.partition(".")[0]
+
+
 def find_method(name: str) -> Method:
     """A method by its name.
 

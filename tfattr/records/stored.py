@@ -60,8 +60,8 @@ def stored_maps(
         maps: non-finite values are kept and flagged. A collection of ``[H, W, C]`` is asked for one at a time.
         channels: "mean" stores the channel mean (the authors'), "all" every channel.
         dtype: "float16" stores each map at unit peak, so that nothing over- or underflows and the error is
-            at most 2**-11 of a value or 2**-25 of the peak; its channel mean is summed in float32. "float32" stores
-            it as it is, the channel mean summed in float64.
+            at most 2**-11 of a value or 2**-25 of the peak; the channel mean before it is summed in float32 (off by
+            2**-22 of the channels' mean size). "float32" stores it as it is, the channel mean summed in float64.
 
     Raises:
         SettingsError: unknown ``channels`` or ``dtype``, or maps that are not ``[N, H, W, C]``.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -113,21 +114,33 @@ def drawings(data: StudyData, plots: Iterable[Plot]) -> dict[str, Callable[[], F
         if plot.each:
             methods = data.result.methods if plot.of == "run" else next(iter(data.cosines.values())).methods
         for given in [(method,) for method in methods] if plot.each else [()]:
-            if plot.applies is None or plot.applies(data, *given):
-                name = "_".join((plot.name, *given))
+            name = "_".join((plot.name, *given))
+            try:
+                applies = plot.applies is None or bool(_asked(name, plot.applies, data, *given))
+            except PlotError:
+                applies = True  # it is said where the others are drawn
+            if applies:
                 found[name] = partial(_drawn, name, plot, data, *given)
     return found
 
 
 def _drawn(name: str, plot: Plot, data: StudyData, *given: str) -> Figure:
-    """What a plot draws; whatever it raises names it."""
+    """What a plot draws; whatever goes wrong names it."""
+    if plot.applies is not None:
+        _asked(name, plot.applies, data, *given)
+    figure = _asked(name, plot.draw, data, *given)
+    if not hasattr(figure, "savefig"):
+        raise PlotError(f"the plot {name} gives a {type(figure).__name__}; expected a figure of matplotlib.")
+    return figure
+
+
+def _asked(name: str, function: Callable[..., Any], data: StudyData, *given: str) -> Any:
     try:
-        return plot.draw(data, *given)
+        return function(data, *given)
     except TfattrError:
         raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        of = getattr(plot.draw, "__module__", "no module")
+        reason, of = f"{type(error).__name__}: {error}", getattr(function, "__module__", "no module")
         raise PlotError(f"the plot {name} cannot be drawn ({reason}); its function is of {of}.") from error
 
 

@@ -8,12 +8,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfattr.attribution import AttributionSettings
 from tfattr.attribution.dispatch import attributions_for_storage
+from tfattr.attribution.methods import is_own_method
 from tfattr.errors import SettingsError
 from tfattr.precision import accelerated
 from tfattr.records import (
@@ -34,7 +36,7 @@ from tfattr.runs.writing import Behind
 if TYPE_CHECKING:
     from tfattr.trunk.trunk import Trunk
 
-_AHEAD = 2  # batches that may be computed beside one
+_AHEAD = 2  # batches that may wait behind one: a thread more would have none
 _SHORT = 0.2  # seconds that a batch takes then, with those before it
 
 
@@ -174,28 +176,62 @@ def _stored(
     """What the works' writers get of each batch, and its images.
 
     A CPU gets the next batches before it has done with one, if that takes it no time to speak of: its threads would
-    wait for each other at the end of each pass. (Memory is why it does not otherwise.)
+    wait for each other at the end of each pass. (Memory is why it does not otherwise.) What fails then is tried alone
+    before it is believed, and all that follows is computed alone.
     """
-    waiting: deque[tuple[float, Any, Work, Future]] = deque()
+    waiting: deque[_Begun] = deque()
     to_come = ((batch, work) for work in works for batch in _of_a_shard(plan, work, batches))
+    beside = not accelerated() and all(is_own_method(method) for method in plan.methods)
 
     def begin() -> bool:
-        began, found = time.perf_counter(), next(to_come, None)
-        if found is None:
+        began = time.perf_counter()
+        try:
+            batch, work = next(to_come)
+        except StopIteration:
             return False
-        do = behind.do if size.seconds < _SHORT and not accelerated() else _done
-        future = do(_computed, plan, trunk, found[0], found[1].methods, found[1].representation)
-        waiting.append((began, *found, future))
+        except Exception as error:  # of an image: those before it are wanted all the same
+            waiting.append(_Begun(began, None, None, _done(_raise, error), True))
+            return True
+        alone = not beside or size.seconds >= _SHORT
+        do = _done if alone else behind.do
+        future = do(_computed, plan, trunk, batch, work.methods, work.representation)
+        waiting.append(_Begun(began, batch, work, future, alone))
         return True
 
-    while waiting or begin():
-        while size.seconds < _SHORT and not accelerated() and len(waiting) <= _AHEAD and begin():
-            pass
-        began, batch, work, future = waiting.popleft()
-        with _blamed(plan, trunk, batch, work):
-            stored = future.result()
-        size.took(len(batch), time.perf_counter() - began)
-        yield len(batch), stored
+    try:
+        while waiting or begin():
+            while beside and size.seconds < _SHORT and len(waiting) <= _AHEAD and begin():
+                pass
+            began, batch, work, future, alone = waiting.popleft()
+            if work is None or (not alone and future.exception() is None):
+                stored = future.result()
+            elif alone:
+                stored = _result(plan, trunk, batch, work, future.result)
+            else:
+                wait([other.future for other in waiting])
+                beside = False
+                again = partial(_computed, plan, trunk, batch, work.methods, work.representation)
+                stored = _result(plan, trunk, batch, work, again)
+            size.took(len(batch), time.perf_counter() - began)
+            yield len(batch), stored
+    finally:
+        for begun in waiting:
+            begun.future.cancel()
+        wait([begun.future for begun in waiting])
+
+
+class _Begun(NamedTuple):
+    """A batch that is being computed, alone or beside others; without a work, an error that came in its place."""
+
+    began: float
+    batch: Any
+    work: Work | None
+    future: Future
+    alone: bool
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _of_a_shard(plan: Plan, work: Work, batches: Iterator[Any]) -> Iterator[Any]:
@@ -230,11 +266,12 @@ def _computed(
     return {**maps, REPRESENTATION: outputs}
 
 
-@contextlib.contextmanager
-def _blamed(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> Iterator[None]:
-    """Where a batch's computation fails, methods are tried one by one, and those that fail are named."""
+def _result(
+    plan: Plan, trunk: Trunk, batch: Any, work: Work, compute: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """What ``compute`` gives; where it fails, methods are tried one by one, and those that fail then are named."""
     try:
-        yield
+        return compute()
     except Exception as error:
         import tensorflow as tf
 
@@ -242,14 +279,18 @@ def _blamed(plan: Plan, trunk: Trunk, batch: Any, work: Work) -> Iterator[None]:
         if short or plan.settings.strict or not is_of_the_model(error):
             raise
         failed: dict[str, Exception] = {}
+        found: dict[str, Any] = {}
         for what in _wanted(work):
+            asked: tuple[tuple[str, ...], bool] = ((), True) if what == REPRESENTATION else ((what,), False)
             try:
-                _computed(plan, trunk, batch, *(((), True) if what == REPRESENTATION else ((what,), False)))
+                found[what] = _computed(plan, trunk, batch, *asked)[what]
             except Exception as reason:
                 if not is_of_the_model(reason):
                     raise
                 failed[what] = reason
-        raise _FailedError(failed or dict.fromkeys(_wanted(work), error)) from error
+        if not failed:  # it does not come again
+            return found
+        raise _FailedError(failed) from error
 
 
 def _wanted(work: Work) -> tuple[str, ...]:

@@ -243,7 +243,7 @@ def _floats(values: Any, field: str, count: int | None = None) -> tuple[float, .
 def _integers(values: Sequence[int], count: int, field: str, form: str) -> tuple[int, ...]:
     try:
         found = tuple(int(value) for value in values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = ()
     if len(found) != count or any(whole != value for whole, value in zip(found, values)):
         raise SettingsError(f"Preprocessing: {field} is {values!r}; expected {form}, whole numbers.")
