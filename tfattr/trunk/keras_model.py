@@ -195,8 +195,7 @@ def _traced(model: Any, cut: Any, specs: list[tf.TensorSpec], image: int, where:
 
     def call(*flat: tf.Tensor) -> tuple[Any, list[Any]]:
         recorded: list[Any] = []
-        structure = model.input if getattr(model, "inputs", None) else flat[0]
-        fed = tf.nest.pack_sequence_as(structure, flat) if len(flat) > 1 else flat[0]
+        fed = tf.nest.pack_sequence_as(model.input, flat) if len(flat) > 1 else flat[0]
         with _recording(cut, recorded):
             outputs = model(fed, **arguments)
         here = tf.compat.v1.get_default_graph()

@@ -15,7 +15,7 @@ _DATA_INPUT = {
 _PER_DIMENSION = ("strides", "ksize", "dilations")
 _UNARY = (
     "Relu", "Relu6", "Elu", "Selu", "LeakyRelu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Identity", "Neg", "Abs",
-    "Exp", "Square", "Sqrt", "Rsqrt", "Erf", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
+    "Exp", "Square", "Sqrt", "Rsqrt", "Erf", "Erfc", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars",
 )  # fmt: skip
 _BINARY = ("Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum", "SquaredDifference")
 

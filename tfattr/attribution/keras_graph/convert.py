@@ -40,7 +40,7 @@ _HANDLERS = {
     "PadV2": shaping.pad,
     **dict.fromkeys(elementwise.ACTIVATIONS, elementwise.activation),
     **dict.fromkeys(
-        ("Abs", "Square", "Sqrt", "Rsqrt", "Pow", "Exp", "Log", "Log1p", "Erf", "Maximum", "Minimum"),
+        ("Abs", "Square", "Sqrt", "Rsqrt", "Pow", "Exp", "Log", "Log1p", "Erf", "Erfc", "Maximum", "Minimum"),
         elementwise.curve,
     ),
     **dict.fromkeys(
