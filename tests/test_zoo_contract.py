@@ -180,5 +180,6 @@ def test_a_graph_written_apart_gives_the_same(loaded: Loaded) -> None:
         sep=" | ",
     )
     assert rows[0][0] <= 1e-5
-    assert rows[1][1] >= 0.9999
-    assert rows[2][1] >= 0.9999
+    # Max-pooling of random features chooses by the last bit: FCRN .99989 with TensorFlow 2.21, 1.0000000 with 2.14.
+    assert rows[1][1] >= 0.9998
+    assert rows[2][1] >= 0.9998
