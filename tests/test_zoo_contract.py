@@ -181,5 +181,6 @@ def test_a_graph_written_apart_gives_the_same(loaded: Loaded) -> None:
     )
     assert rows[0][0] <= 1e-5
     # Max-pooling of random features chooses by the last bit: FCRN .99989 with TensorFlow 2.21, 1.0000000 with 2.14.
-    assert rows[1][1] >= 0.9998
-    assert rows[2][1] >= 0.9998
+    least = 0.9998 if case.family == "fcrn" and not tf.__version__.startswith("2.14") else 0.9999
+    assert rows[1][1] >= least
+    assert rows[2][1] >= least

@@ -116,22 +116,23 @@ def drawings(data: StudyData, plots: Iterable[Plot]) -> dict[str, Callable[[], F
         for given in [(method,) for method in methods] if plot.each else [()]:
             name = "_".join((plot.name, *given))
             try:
-                applies = plot.applies is None or bool(_asked(name, plot.applies, data, *given))
-            except PlotError:
-                applies = True  # it is said where the others are drawn
-            if applies:
-                found[name] = partial(_drawn, name, plot, data, *given)
+                if plot.applies is None or _asked(name, plot.applies, data, *given):
+                    found[name] = partial(_drawn, name, plot, data, *given)
+            except PlotError as error:  # told where the others are drawn
+                found[name] = partial(_refused, error)
     return found
 
 
 def _drawn(name: str, plot: Plot, data: StudyData, *given: str) -> Figure:
     """What a plot draws; whatever goes wrong names it."""
-    if plot.applies is not None:
-        _asked(name, plot.applies, data, *given)
     figure = _asked(name, plot.draw, data, *given)
     if not hasattr(figure, "savefig"):
         raise PlotError(f"the plot {name} gives a {type(figure).__name__}; expected a figure of matplotlib.")
     return figure
+
+
+def _refused(error: PlotError) -> Figure:
+    raise error
 
 
 def _asked(name: str, function: Callable[..., Any], data: StudyData, *given: str) -> Any:
